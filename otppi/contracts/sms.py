@@ -1,0 +1,96 @@
+"""Sending SMS, as the core sees it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Protocol
+
+from otppi.lib.deadline import Deadline
+from otppi.model.modems import ModemStatus
+from otppi.model.number import Number
+from otppi.model.requests import Origin
+from otppi.model.results import SmsReceipt, UssdReply
+from otppi.model.sms_text import SmsText
+
+
+class Priority(IntEnum):
+    """Which message goes first; smaller is earlier."""
+
+    TIME_CRITICAL = 0
+    NORMAL = 1
+
+
+def _nothing() -> None:
+    return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutgoingSms:
+    """One message on its way to a modem, already coded and split."""
+
+    number: Number
+    text: SmsText = field(repr=False)
+    origin: Origin
+    priority: Priority = Priority.NORMAL
+    # How long the network may keep trying (TP-VP); None leaves it to the SMS centre.
+    validity_s: float | None = None
+    # Called on the modem's thread just before the first byte that could make the network send.
+    before_submit: Callable[[], None] = field(default=_nothing, repr=False)
+
+
+class Ticket(Protocol):
+    """A message that was handed over, and what is known of it."""
+
+    @property
+    def modem_id(self) -> str | None:
+        """The modem that took it; None while it waits for one."""
+        ...
+
+    def withdraw(self) -> bool:
+        """Take it back if no modem has taken it yet; True if so, and then it surely never leaves."""
+        ...
+
+    def result(self) -> SmsReceipt:
+        """Return what became of it; call only after `on_done` was called.
+
+        Raises:
+            SendFailed: It surely did not leave.
+            OutcomeUnknown: It may have left.
+        """
+        ...
+
+
+class SmsSender(Protocol):
+    """Takes messages and brings them to the network."""
+
+    def submit(self, sms: OutgoingSms, eligible: Sequence[str], on_done: Callable[[Ticket], None]) -> Ticket:
+        """Hand a message to whichever eligible modem is free first; among free ones the longest idle.
+
+        Returns at once. `on_done` is called exactly once, on the modem's thread, unless the ticket was
+        withdrawn; it must not wait.
+        """
+        ...
+
+    def expected_wait_s(self, eligible: Sequence[str]) -> float:
+        """Estimate how long a new message waits until one of these modems takes it."""
+        ...
+
+
+class UssdSender(Protocol):
+    """Asks the network by USSD."""
+
+    def request_ussd(self, modem_id: str, ussd_code: str, deadline: Deadline) -> UssdReply:
+        """Send a USSD code and wait for the network's answer.
+
+        Raises:
+            UssdFailed: No answer, or a refusal.
+        """
+        ...
+
+
+class ModemDirectory(Protocol):
+    """Knows which modems there are."""
+
+    def snapshot(self) -> tuple[ModemStatus, ...]:
+        """Return every configured modem as it stands, in the order of the settings."""
+        ...

@@ -1,0 +1,356 @@
+"""Every command of the API: its fields, declared once, and the request that it becomes."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from otppi.gateway.arguments import Argument, Fields
+from otppi.gateway.otp import OtpSettings
+from otppi.gateway.otp_message import check_app_hash, check_template, check_web_host
+from otppi.gateway.policy import GeneralSettings, SmsSettings
+from otppi.lib.clock import Clock
+from otppi.lib.deadline import Deadline
+from otppi.model.errors import BadRequest, MessageExpired, UnknownCommand
+from otppi.model.number import parse_number
+from otppi.model.requests import (
+    BlockNumber,
+    Echo,
+    EmailAddress,
+    ListModems,
+    Origin,
+    Receiver,
+    Request,
+    RequestOtp,
+    RequestUssd,
+    SendMessage,
+    VerifyOtp,
+)
+
+_DATE_TIME = Argument(
+    name="date_time",
+    help="Unix time in seconds when the request was made; echoed.",
+    is_time=True,
+    example=1629685778,
+)
+_EXPIRATION = Argument(
+    name="expiration",
+    help="Unix time in seconds after which the message or code is worth nothing.",
+    is_time=True,
+    example=1629685838,
+)
+_RECEIVER = Argument(
+    name="receiver",
+    aliases=("msisdn", "recipient"),
+    help="Phone number, national or international; an e-mail address where the command sends e-mail.",
+    required=True,
+    max_length=254,
+    example="081200000001",
+)
+_MESSAGE = Argument(
+    name="message", help="The text.", required=True, max_length=20_000, example="Your order is ready"
+)
+_TEMPLATE = Argument(
+    name="message",
+    help="The text, with one %s where the code goes; %% is a percent sign.",
+    required=True,
+    max_length=20_000,
+    example="Your OTP is %s",
+)
+_SUBJECT = Argument(name="subject", help="Subject of an e-mail.", max_length=998)
+_ID = Argument(
+    name="id",
+    help="The caller's name for the message: the same id, receiver and text again is a repeat and is "
+    "answered with the first outcome.",
+    example=123456,
+)
+_REFERENCE = Argument(
+    name="reference",
+    help="Unique reference of the transaction; names the code when it is verified.",
+    required=True,
+    example="12345678901234567890",
+)
+_OPTIONAL_REFERENCE = Argument(name="reference", help="Stands for `id` where there is none.")
+_PARAMS = tuple(
+    Argument(name=f"param{n}", help="Must be the same in request-otp and verify-otp.", max_length=1024)
+    for n in (1, 2, 3, 4)
+)
+_OTP = Argument(name="otp", help="The code that the person typed.", required=True, example="123456")
+_WEB_HOST = Argument(
+    name="web_host",
+    help="Host name of the web page that asks for the code: adds the last line that lets browsers fill it in.",
+    example="example.com",
+)
+_APP_HASH = Argument(
+    name="app_hash", help="11-character hash of the Android app that reads the code.", example="FA+9qCX9VSu"
+)
+_MODEM_ID = Argument(
+    name="modem_id", help="Id or name of the modem, from get-modem-list.", required=True, example="telkomsel"
+)
+_USSD_CODE = Argument(name="ussd_code", help="The code to dial.", required=True, example="*888#")
+
+# TS 22.090 allows what a phone's keys give; 182 characters are the longest USSD string (TS 23.038, 5).
+_USSD = re.compile(r"[0-9*#+]{1,182}")
+# The shape only: what the server of the domain accepts is its own affair (RFC 5321, 4.1.2).
+_EMAIL = re.compile(r"[^\s@<>\"(),:;\\]{1,64}@[A-Za-z0-9.-]{1,189}")
+
+_MESSAGE_ARGUMENTS = (_RECEIVER, _MESSAGE, _SUBJECT, _ID, _OPTIONAL_REFERENCE, _DATE_TIME, _EXPIRATION)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """What a command is for, the fields that it reads, and how it is read."""
+
+    summary: str
+    arguments: tuple[Argument, ...]
+    read: "Callable[[Commands, Origin, str, Fields], Request]"
+
+
+class Commands:
+    """Turns JSON objects into requests; from here on nobody checks fields again."""
+
+    def __init__(
+        self,
+        *,
+        general: Callable[[], GeneralSettings],
+        sms: Callable[[], SmsSettings],
+        otp: Callable[[], OtpSettings],
+        clock: Clock,
+    ) -> None:
+        self._general = general
+        self._sms = sms
+        self._otp = otp
+        self._clock = clock
+
+    def parse(self, document: Mapping[str, Any], origin: Origin) -> Request:
+        """Read one request.
+
+        Raises:
+            BadRequest: A field is wrong; the error names it.
+            MessageExpired: What it asks for is over already.
+        """
+        name = document.get("command")
+        if name is None or name == "":
+            raise BadRequest("command", "is missing")
+        if not isinstance(name, str):
+            raise BadRequest("command", "must be a text")
+        command = COMMANDS.get(name)
+        if command is None:
+            raise UnknownCommand
+        data = document.get("data")
+        if not isinstance(data, Mapping):
+            raise BadRequest("data", "must be an object")
+        request = command.read(self, origin, name, Fields(data))
+        if isinstance(request, Echo):
+            return replace(request, document=dict(document))
+        if "fallback" in data:
+            # To leave it out silently would promise a second way that is not gone.
+            raise BadRequest("data.fallback", "is not supported by this release")
+        return request
+
+    def number_or_email(self, fields: Fields, *, may_be_email: bool) -> Receiver:
+        """Read the receiver."""
+        raw = fields.text(_RECEIVER)
+        if "@" in raw and may_be_email:
+            if not _EMAIL.fullmatch(raw):
+                raise BadRequest("data.receiver", "is not an e-mail address")
+            return EmailAddress(address=raw)
+        try:
+            return parse_number(raw, self._sms().country_code)
+        except ValueError as error:
+            raise BadRequest("data.receiver", str(error)) from None
+
+    def message_life(self, fields: Fields) -> Deadline:
+        """Say until when a message is worth sending; for ever if the caller set no time."""
+        expiration_s, date_time_s = fields.time_s(_EXPIRATION), _lenient_time_s(fields)
+        general = self._general()
+        offset_s = general.expiration_offset_ms / 1000
+        if expiration_s is None and date_time_s is None:
+            return Deadline.never(self._clock)
+        if expiration_s is None and date_time_s is not None:
+            # The documented rule for senders that set no expiration: date_time plus an offset.
+            expiration_s = date_time_s + offset_s
+        life_s = self._life_s(expiration_s or 0.0, date_time_s, offset_s)
+        if life_s <= 0:
+            if general.drop_expired:
+                raise MessageExpired("the message expired before it came here")
+            return Deadline.never(self._clock)
+        return Deadline.after(self._clock, life_s)
+
+    def code_life(self, fields: Fields) -> Deadline:
+        """Say until when a code is valid."""
+        expiration_s = fields.time_s(_EXPIRATION)
+        settings = self._otp()
+        if expiration_s is None:
+            return Deadline.after(self._clock, settings.default_life_s)
+        life_s = self._life_s(expiration_s, _lenient_time_s(fields), settings.default_life_s)
+        if life_s <= 0:
+            raise MessageExpired("the code expired before it was made")
+        return Deadline.after(self._clock, min(life_s, settings.max_life_s))
+
+    def _life_s(self, expiration_s: float, date_time_s: float | None, default_s: float) -> float:
+        if self._clock.wall_is_trusted():
+            return expiration_s - self._clock.wall_s()
+        if date_time_s is not None:
+            return expiration_s - date_time_s
+        return default_s
+
+
+def _lenient_time_s(fields: Fields) -> float | None:
+    # Old clients may put anything into date_time; only a time counts.
+    try:
+        return fields.time_s(_DATE_TIME)
+    except BadRequest:
+        return None
+
+
+def _echo(fields: Fields, *names: str) -> dict[str, Any]:
+    """Repeat fields in the type in which they came; empty where the caller sent none."""
+    return {name: "" if (value := fields.raw(name)) is None else value for name in names}
+
+
+def _receiver_echo(fields: Fields) -> dict[str, Any]:
+    return {
+        "reference": fields.text(_REFERENCE),
+        "receiver": fields.text(_RECEIVER),
+        **_echo(fields, "date_time"),
+    }
+
+
+def _read_message(commands: Commands, origin: Origin, name: str, fields: Fields) -> Request:
+    receiver = commands.number_or_email(fields, may_be_email=name != "send-sms")
+    if name in {"send-email", "send-mail"} and not isinstance(receiver, EmailAddress):
+        raise BadRequest("data.receiver", "is not an e-mail address")
+    token = fields.text(_ID) or fields.text(_OPTIONAL_REFERENCE) or str(fields.raw("date_time") or "")
+    return SendMessage(
+        origin=origin,
+        command=name,
+        receiver=receiver,
+        text=fields.text(_MESSAGE),
+        subject=fields.text(_SUBJECT),
+        life=commands.message_life(fields),
+        repeat_token=token[:256],
+    )
+
+
+def _read_request_otp(commands: Commands, origin: Origin, name: str, fields: Fields) -> Request:
+    template = fields.text(_TEMPLATE)
+    check_template(template)
+    web_host, app_hash = fields.text(_WEB_HOST), fields.text(_APP_HASH)
+    if web_host:
+        check_web_host(web_host)
+    if app_hash:
+        check_app_hash(app_hash)
+    return RequestOtp(
+        origin=origin,
+        command=name,
+        echo=_receiver_echo(fields),
+        reference=fields.text(_REFERENCE),
+        receiver=commands.number_or_email(fields, may_be_email=True),
+        template=template,
+        params=_params(fields),
+        life=commands.code_life(fields),
+        subject=fields.text(_SUBJECT),
+        web_host=web_host,
+        app_hash=app_hash,
+    )
+
+
+def _read_verify_otp(commands: Commands, origin: Origin, name: str, fields: Fields) -> Request:
+    return VerifyOtp(
+        origin=origin,
+        command=name,
+        echo=_receiver_echo(fields),
+        reference=fields.text(_REFERENCE),
+        receiver=commands.number_or_email(fields, may_be_email=True),
+        code=fields.text(_OTP),
+        params=_params(fields),
+    )
+
+
+def _params(fields: Fields) -> tuple[str, str, str, str]:
+    one, two, three, four = (fields.text(argument) for argument in _PARAMS)
+    return one, two, three, four
+
+
+def _read_block(commands: Commands, origin: Origin, name: str, fields: Fields) -> Request:
+    number = commands.number_or_email(fields, may_be_email=False)
+    if isinstance(number, EmailAddress):
+        raise BadRequest("data.receiver", "is not a phone number")
+    return BlockNumber(origin=origin, command=name, number=number, blocked=name == "block-msisdn")
+
+
+def _read_list_modems(_: Commands, origin: Origin, name: str, fields: Fields) -> Request:
+    return ListModems(origin=origin, command=name, echo=_echo(fields))
+
+
+def _read_ussd(_: Commands, origin: Origin, name: str, fields: Fields) -> Request:
+    code = fields.text(_USSD_CODE)
+    if not _USSD.fullmatch(code):
+        raise BadRequest("data.ussd_code", "may hold only digits, *, # and +")
+    modem = fields.text(_MODEM_ID)
+    return RequestUssd(
+        origin=origin,
+        command=name,
+        echo={**_echo(fields, "date_time"), "modem_id": modem, "ussd_code": code},
+        modem=modem,
+        ussd_code=code,
+    )
+
+
+def _read_echo(_: Commands, origin: Origin, name: str, __: Fields) -> Request:
+    # `parse` puts the whole document in: what stands beside `data` comes back as well.
+    return Echo(origin=origin, command=name, document={})
+
+
+COMMANDS: Mapping[str, Command] = {
+    "request-otp": Command(
+        summary="Make a one-time password and send it",
+        arguments=(
+            _REFERENCE,
+            _RECEIVER,
+            _TEMPLATE,
+            *_PARAMS,
+            _WEB_HOST,
+            _APP_HASH,
+            _SUBJECT,
+            _DATE_TIME,
+            _EXPIRATION,
+        ),
+        read=_read_request_otp,
+    ),
+    "verify-otp": Command(
+        summary="Check a one-time password; a right one is used up",
+        arguments=(_REFERENCE, _RECEIVER, _OTP, *_PARAMS, _DATE_TIME),
+        read=_read_verify_otp,
+    ),
+    "send-sms": Command(summary="Send a text message", arguments=_MESSAGE_ARGUMENTS, read=_read_message),
+    "send-message": Command(
+        summary="Send a text message, or an e-mail if the receiver is an address",
+        arguments=_MESSAGE_ARGUMENTS,
+        read=_read_message,
+    ),
+    "send-email": Command(summary="Send an e-mail", arguments=_MESSAGE_ARGUMENTS, read=_read_message),
+    "send-mail": Command(
+        summary="Send an e-mail (older name)", arguments=_MESSAGE_ARGUMENTS, read=_read_message
+    ),
+    "block-msisdn": Command(
+        summary="Block a number: it gets no message from any modem",
+        arguments=(_RECEIVER, _DATE_TIME),
+        read=_read_block,
+    ),
+    "unblock-msisdn": Command(
+        summary="Let a blocked number receive messages again",
+        arguments=(_RECEIVER, _DATE_TIME),
+        read=_read_block,
+    ),
+    "get-modem-list": Command(
+        summary="List the modems and their state", arguments=(_DATE_TIME,), read=_read_list_modems
+    ),
+    "request-ussd": Command(
+        summary="Dial a USSD code through one modem",
+        arguments=(_MODEM_ID, _USSD_CODE, _DATE_TIME),
+        read=_read_ussd,
+    ),
+    "echo": Command(summary="Return the request itself", arguments=(), read=_read_echo),
+}

@@ -1,0 +1,175 @@
+"""Bringing one message out: choose, hand over, wait, and go on with another modem where that is right."""
+
+import queue
+import time
+from collections.abc import Callable
+
+from otppi.contracts.sms import ModemDirectory, OutgoingSms, Priority, SmsSender, Ticket
+from otppi.gateway import router
+from otppi.gateway.policy import SmsSettings
+from otppi.lib.deadline import Deadline
+from otppi.model.errors import (
+    Busy,
+    DeliveryError,
+    MessageExpired,
+    NoModemAvailable,
+    OutcomeUnknown,
+)
+from otppi.model.results import SmsReceipt
+
+
+class Delivery:
+    """Delivers messages; stateless between them, used by every thread that serves a caller."""
+
+    def __init__(
+        self, sender: SmsSender, directory: ModemDirectory, settings: Callable[[], SmsSettings]
+    ) -> None:
+        self._sender = sender
+        self._directory = directory
+        self._settings = settings
+
+    def deliver(self, sms: OutgoingSms, life: Deadline) -> SmsReceipt:
+        """Send the message and wait for its outcome, at most for its life and the longest wait of a caller.
+
+        A modem that surely did not send is followed by the next. One that stays silent is followed by
+        another only if the message is time-critical: a second copy of a code does no harm, a missing one does.
+
+        Raises:
+            NoModemAvailable: No modem may take it now.
+            SendFailed: Every modem surely refused it.
+            OutcomeUnknown: It may have been sent.
+            MessageExpired: Its life ended before a modem took it.
+            Busy: The wait would be, or was, longer than it may be.
+        """
+        return _Attempt(self._sender, self._directory, self._settings(), sms, life).run()
+
+
+class _Attempt:
+    """What is known of one message while its caller waits."""
+
+    def __init__(
+        self,
+        sender: SmsSender,
+        directory: ModemDirectory,
+        settings: SmsSettings,
+        sms: OutgoingSms,
+        life: Deadline,
+    ) -> None:
+        self._sender = sender
+        self._directory = directory
+        self._settings = settings
+        self._sms = sms
+        self._life = life
+        self._until = life.within(settings.longest_wait_s)
+        self._is_critical = sms.priority is Priority.TIME_CRITICAL
+        self._done: queue.SimpleQueue[Ticket] = queue.SimpleQueue()
+        self._open: dict[Ticket, list[str]] = {}  # handed over and not ended, with the modems asked
+        self._tried: set[str] = set()
+        self._unknown: OutcomeUnknown | None = None
+        self._failure: DeliveryError | None = None
+        self._overtake_at_s = float("inf")  # monotonic
+
+    def run(self) -> SmsReceipt:
+        groups = self._groups()
+        self._refuse_hopeless_wait(groups)
+        self._hand_over(groups[0] if groups else [])
+        while self._open:
+            receipt = self._await_one()
+            if receipt is not None:
+                self._withdraw_all()
+                return receipt
+            if not self._open:
+                groups = self._groups()
+                self._hand_over(groups[0] if groups else [])
+        raise self._end()
+
+    def _refuse_hopeless_wait(self, groups: list[list[str]]) -> None:
+        if not groups:
+            return
+        # A time-critical message does not stay with its first group, so the whole fleet counts for it.
+        eligible = [one for group in groups for one in group] if self._is_critical else groups[0]
+        wait_s = self._sender.expected_wait_s(eligible)
+        if wait_s > self._until.remaining_s:
+            raise Busy("all modems are busy for longer than the message may wait", retry_after_s=wait_s)
+
+    def _groups(self) -> list[list[str]]:
+        groups = router.tiers(self._sms.number, self._directory.snapshot())
+        untried = ([one for one in group if one not in self._tried] for group in groups)
+        return [group for group in untried if group]
+
+    def _hand_over(self, eligible: list[str]) -> None:
+        if not eligible or self._until.expired:
+            return
+        self._overtake_at_s = time.monotonic() + self._settings.overtake_after_s
+        # It may have ended when `submit` returns; its end then lies in `_done`, which only this thread reads.
+        ticket = self._sender.submit(self._sms, eligible, self._done.put)
+        self._open[ticket] = eligible
+
+    def _await_one(self) -> SmsReceipt | None:
+        """Wait for the next news; a receipt ends the message, None means that the loop looks again."""
+        wait_s = self._until.remaining_s
+        if self._is_critical:
+            wait_s = min(wait_s, max(0.0, self._overtake_at_s - time.monotonic()))
+        try:
+            ticket = self._done.get(timeout=wait_s)
+        except queue.Empty:
+            if self._until.expired:
+                self._give_up()
+            elif self._is_critical:
+                self._overtake()
+            return None
+        asked = self._open.pop(ticket)
+        try:
+            return ticket.result()
+        except OutcomeUnknown as error:
+            self._unknown = error
+            if not self._is_critical:
+                raise
+        except DeliveryError as error:
+            self._failure = error
+        self._tried.update([ticket.modem_id] if ticket.modem_id else asked)
+        return None
+
+    def _overtake(self) -> None:
+        """Go on elsewhere: the modem in hand is silent, or none came free for the message yet."""
+        self._overtake_at_s = time.monotonic() + self._settings.overtake_after_s
+        for ticket, asked in list(self._open.items()):
+            if ticket.modem_id is not None:
+                self._tried.add(ticket.modem_id)
+                continue
+            wider = [one for group in self._groups() for one in group]
+            if set(wider) > set(asked):
+                # Where it cannot be withdrawn, a modem took it just now and has its time.
+                if ticket.withdraw():
+                    del self._open[ticket]
+                    self._hand_over(wider)
+                return
+        if all(ticket.modem_id is not None for ticket in self._open):
+            self._hand_over([one for group in self._groups() for one in group])
+
+    def _give_up(self) -> None:
+        self._withdraw_all()
+        if self._open:
+            self._unknown = OutcomeUnknown("the modem did not answer in time")
+            self._open.clear()
+
+    def _withdraw_all(self) -> None:
+        for ticket in list(self._open):
+            if ticket.withdraw():
+                del self._open[ticket]
+
+    def _end(self) -> DeliveryError | MessageExpired | Busy:
+        if self._unknown is not None:
+            return self._unknown
+        if self._failure is not None:
+            return self._failure
+        if self._life.expired:
+            return MessageExpired("the message expired before a modem could take it")
+        if self._until.expired:
+            return Busy("no modem came free in time", retry_after_s=self._settings.overtake_after_s)
+        return NoModemAvailable("no modem is ready for this number")
+
+
+def is_time_critical(life: Deadline, settings: SmsSettings) -> bool:
+    """Whether a message lives so shortly that it must not wait for a silent modem."""
+    return life.remaining_s <= settings.time_critical_life_s

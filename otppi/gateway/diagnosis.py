@@ -1,0 +1,120 @@
+"""What is looked at in the diagnosis of the gateway itself, and what is advised."""
+
+from collections.abc import Iterable, Sequence
+
+from otppi.model.checks import Check, Level
+from otppi.model.modems import ModemState, ModemStatus
+
+
+def check_modems(modems: Sequence[ModemStatus]) -> Iterable[Check]:
+    """Look at every modem, and at all of them together."""
+    active = [modem for modem in modems if modem.active and not modem.internet_access]
+    if not active:
+        yield Check(
+            name="modems",
+            level=Level.YELLOW,
+            finding="no modem is set up",
+            advice="Plug in a modem and add it: otppi modem add --name NAME --port PORT",
+        )
+        return
+    for modem in active:
+        yield _check_modem(modem)
+    if not any(modem.is_ready and modem.api_enabled for modem in active):
+        yield Check(
+            name="modems",
+            level=Level.RED,
+            finding="no modem can send messages of the API",
+            advice="See the lines of the modems.",
+        )
+    elif not any(modem.is_default for modem in active):
+        yield Check(
+            name="default modem",
+            level=Level.YELLOW,
+            finding="no modem is the default",
+            advice="Numbers that match no prefix go to any modem, perhaps a dear one; mark one as default.",
+        )
+
+
+_ADVICE = {
+    ModemState.ABSENT: "Check that it is plugged in and that its port is right.",
+    ModemState.SIM_BLOCKED: "Check the SIM card and the PIN in the modem's settings.",
+    ModemState.SILENT: "It is opened anew by itself; if that does not help, unplug it and plug it in again.",
+    ModemState.STARTING: "Wait a few seconds.",
+}
+
+
+def _check_modem(modem: ModemStatus) -> Check:
+    name = f"modem {modem.name}"
+    if modem.is_ready:
+        signal = f", signal {modem.signal.rssi_dbm} dBm" if modem.signal else ", signal unknown"
+        return Check(name=name, level=Level.GREEN, finding=f"ready{signal}")
+    level = Level.YELLOW if modem.state is ModemState.STARTING else Level.RED
+    finding = modem.state.value + (f": {modem.reason}" if modem.reason else "")
+    return Check(name=name, level=level, finding=finding, advice=_ADVICE.get(modem.state, ""))
+
+
+def check_clock(is_trusted: bool) -> Check:
+    """Look at the wall clock."""
+    if is_trusted:
+        return Check(name="clock", level=Level.GREEN, finding="plausible")
+    return Check(
+        name="clock",
+        level=Level.YELLOW,
+        finding="before this release was made",
+        advice="Set the time. Until then expirations are counted from the sender's date_time.",
+    )
+
+
+def check_runtime_folder(is_kept: bool) -> Check:
+    """Look at where a restart of the service finds what it knew."""
+    if is_kept:
+        return Check(name="runtime folder", level=Level.GREEN, finding="on a RAM file system")
+    return Check(
+        name="runtime folder",
+        level=Level.YELLOW,
+        finding="none, or not on a RAM file system, or closed to us",
+        advice="Codes on their way are forgotten when the service restarts. Give --runtime-dir a folder on a tmpfs.",
+    )
+
+
+def check_settings(problems: Sequence[str]) -> Check:
+    """Look at the stored settings."""
+    if not problems:
+        return Check(name="settings", level=Level.GREEN, finding="all are well")
+    return Check(
+        name="settings",
+        level=Level.YELLOW,
+        finding=", ".join(problems),
+        advice="These were replaced by the previous or factory values; look at them and save them again.",
+    )
+
+
+def check_storage(free_bytes: int, *, is_writable: bool) -> Check:
+    """Look at the room in the state folder."""
+    if not is_writable:
+        return Check(
+            name="storage",
+            level=Level.RED,
+            finding="cannot be written to",
+            advice="A file system that turned read-only often means a dying card. Sending goes on; replace the card.",
+        )
+    if free_bytes > 16 * 1024 * 1024:
+        return Check(name="storage", level=Level.GREEN, finding=f"{free_bytes // 2**20} MiB free")
+    return Check(
+        name="storage",
+        level=Level.RED,
+        finding=f"{free_bytes // 1024} KiB free",
+        advice="No setting can be saved any more, or soon; sending goes on. Delete what is not needed.",
+    )
+
+
+def check_door(name: str, problem: str) -> Check:
+    """Look at a listener."""
+    if not problem:
+        return Check(name=name, level=Level.GREEN, finding="listens")
+    return Check(
+        name=name,
+        level=Level.RED,
+        finding=problem,
+        advice="Choose another port, or end the program that holds it; it is tried again by itself.",
+    )

@@ -1,0 +1,62 @@
+"""The rules of sending that an owner may set."""
+
+from otppi.settings.fields import boolean, integer, number, retired, text
+from otppi.settings.section import Section
+
+
+class GeneralSettings(Section, key="general", title="General"):
+    """The device as a whole."""
+
+    device_name: str = text(default="OTP-Pi", pattern=r"\S(.{0,38}\S)?", help="Name shown on pages.")
+    drop_expired: bool = boolean(
+        default=True,
+        help="Do not send a message whose life is over; off, late messages of send-* commands still go out.",
+    )
+    expiration_offset_ms: int = integer(
+        default=300_000,
+        minimum=1_000,
+        maximum=86_400_000,
+        unit="ms",
+        help="Life of a message that has a date_time and no expiration. The 30 s of the old product would end "
+        "a message before another modem can take over.",
+    )
+
+
+class SmsSettings(Section, key="sms", title="Sending SMS", reset_flag="RESET_SMS"):
+    """How the gateway sends text messages."""
+
+    country_code: str = text(
+        default="62", pattern=r"[1-9][0-9]{0,2}", help="Country code put before national numbers (0812…)."
+    )
+    max_parts: int = integer(
+        default=8, minimum=1, maximum=255, help="A text that needs more parts than this is refused."
+    )
+    time_critical_life_s: float = number(
+        default=600,
+        minimum=0,
+        maximum=86_400,
+        unit="s",
+        help="Messages that live at most so long overtake others and are tried at another modem when one does "
+        "not answer; every one-time password is such a message.",
+    )
+    overtake_after_s: float = number(
+        default=15,
+        minimum=1,
+        maximum=120,
+        unit="s",
+        help="How long a modem may be silent before a time-critical message also goes out through another.",
+    )
+    answer_limit_s: float = number(
+        default=60,
+        minimum=5,
+        maximum=180,
+        unit="s",
+        help="How long a modem may take to answer a message before its outcome is unknown.",
+    )
+    longest_wait_s: float = number(
+        default=60, minimum=1, maximum=300, unit="s", help="How long a caller waits for the outcome at most."
+    )
+    ussd_timeout_s: float = number(
+        default=30, minimum=5, maximum=120, unit="s", help="How long the network may take to answer USSD."
+    )
+    recipient_prefix_length: int = retired(help="The longest prefix wins, whatever its length.")

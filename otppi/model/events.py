@@ -1,0 +1,101 @@
+"""What may happen, as told on the bus. No event holds a message text, a code or an unmasked number."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from otppi.model.modems import ModemState
+
+
+class Outcome(StrEnum):
+    """What became of a message at one modem."""
+
+    SENT = "sent"
+    FAILED = "failed"  # surely not sent
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SmsFinished:
+    """A modem is done with a message, one way or another."""
+
+    modem_id: str
+    modem_name: str
+    door: str
+    user: str
+    masked_number: str
+    parts: int
+    outcome: Outcome
+    reason: str = ""
+    duration_s: float = 0.0  # from the moment the modem took it
+    late: bool = False  # the answer came after the outcome had been called unknown
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModemStateChanged:
+    """A modem came, went, became ready or fell silent."""
+
+    modem_id: str
+    modem_name: str
+    state: ModemState
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequestAnswered:
+    """A command was answered at a door."""
+
+    door: str
+    command: str
+    code: str
+    duration_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class SettingsChanged:
+    """A section was saved; readers ask the store for the new one."""
+
+    section: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceNotice:
+    """A piece of hardware came or went."""
+
+    kind: str  # serial, storage, network or rtc
+    name: str  # of the kernel, such as ttyUSB0
+    node: str  # the device file, or empty
+    description: str  # maker and model as the device tells them; no serial number, no MAC address
+    is_present: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class BrokerLost:
+    """The connection to a broker ended and was not wanted to."""
+
+    broker: str  # amqp, mqtt, redis, stomp, activemq or ws
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostStrained:
+    """The board is in need: too hot, too little voltage or memory; or it is over."""
+
+    what: str  # temperature, voltage or memory
+    finding: str
+    is_over: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResetByStick:
+    """A USB stick with a reset file was looked at."""
+
+    sections: tuple[str, ...]  # titles of what was reset
+    refusal: str = ""  # why nothing was
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkOnTrial:
+    """A change of the network waits for its confirmation, or was confirmed or taken back."""
+
+    state: str  # trying, confirmed or taken back
+    reason: str = ""

@@ -1,0 +1,103 @@
+"""What can be asked of the gateway: one frozen class per command.
+
+A field that holds a message, a code or a password never shows in `repr`, so that it cannot reach a log.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from otppi.lib.deadline import Deadline
+from otppi.model.number import Number
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """Who asks, and through which door."""
+
+    door: str  # "rest", "cli", later one per broker
+    user: str
+    address: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmailAddress:
+    """A receiver of e-mail."""
+
+    address: str = field(repr=False)
+
+
+Receiver = Number | EmailAddress
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What every command carries: who asked, and the fields that are echoed in the answer."""
+
+    origin: Origin
+    command: str
+    echo: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SendMessage(Request):
+    """`send-sms`, `send-message`, `send-email`, `send-mail`."""
+
+    receiver: Receiver
+    text: str = field(repr=False)
+    subject: str = field(default="", repr=False)
+    life: Deadline
+    # What names a repeat: the caller's `id` or `reference`, else its `date_time`; empty if it sent neither.
+    repeat_token: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequestOtp(Request):
+    """`request-otp`: make a code, remember its hash, send it."""
+
+    reference: str = field(repr=False)
+    receiver: Receiver
+    template: str = field(repr=False)
+    params: tuple[str, str, str, str] = field(default=("", "", "", ""), repr=False)
+    life: Deadline
+    subject: str = field(default="", repr=False)
+    web_host: str = ""
+    app_hash: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifyOtp(Request):
+    """`verify-otp`: is this the code of that reference?"""
+
+    reference: str = field(repr=False)
+    receiver: Receiver
+    code: str = field(repr=False)
+    params: tuple[str, str, str, str] = field(default=("", "", "", ""), repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlockNumber(Request):
+    """`block-msisdn` and `unblock-msisdn`."""
+
+    number: Number
+    blocked: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListModems(Request):
+    """`get-modem-list`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequestUssd(Request):
+    """`request-ussd`."""
+
+    modem: str
+    ussd_code: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Echo(Request):
+    """`echo`: the whole request comes back."""
+
+    document: Mapping[str, Any] = field(repr=False)

@@ -1,0 +1,58 @@
+"""What the gateway answers when it did what was asked."""
+
+from dataclasses import dataclass
+
+from otppi.model.modems import ModemStatus
+
+
+@dataclass(frozen=True, kw_only=True)
+class SmsReceipt:
+    """A modem got `+CMGS` for every part."""
+
+    modem_id: str
+    modem_name: str
+    parts: int
+    references: tuple[int, ...]  # TP-MR of each part
+
+
+@dataclass(frozen=True, kw_only=True)
+class OtpSent:
+    """A code is on its way to its receiver."""
+
+    receipt: SmsReceipt
+    life_s: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class OtpVerified:
+    """The code was right, and is used up."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlockListChanged:
+    """The number is blocked, or no longer."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModemList:
+    """All modems as they stand."""
+
+    modems: tuple[ModemStatus, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class UssdReply:
+    """The network's answer to a USSD code (3GPP TS 27.007, 7.15)."""
+
+    modem_id: str
+    text: str
+    raw: str
+    expects_reply: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Echoed:
+    """The request itself."""
+
+
+Result = SmsReceipt | OtpSent | OtpVerified | BlockListChanged | ModemList | UssdReply | Echoed

@@ -1,0 +1,126 @@
+"""All modems of the device: made and unmade as the settings say."""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from threading import Lock
+
+from otppi.contracts.sms import OutgoingSms, Ticket
+from otppi.lib.bus import Bus
+from otppi.lib.deadline import Deadline
+from otppi.model.errors import UnknownModem
+from otppi.model.modems import ModemState, ModemStatus
+from otppi.model.results import UssdReply
+from otppi.modems.modem import Limits, Modem, ModemSettings
+from otppi.modems.refused_pins import RefusedPins
+from otppi.modems.work import SmsJob, UssdJob, WorkQueue
+
+log = logging.getLogger(__name__)
+
+
+class ModemPool:
+    """Implements `SmsSender`, `UssdSender` and `ModemDirectory` on real serial ports."""
+
+    def __init__(self, *, bus: Bus, limits: Callable[[], Limits], refused_pins: RefusedPins) -> None:
+        self._queue = WorkQueue()
+        self._bus = bus
+        self._limits = limits
+        self._refused_pins = refused_pins
+        self._lock = Lock()  # one `apply` at a time; readers take the mapping as it is
+        self._settings: Mapping[str, ModemSettings] = {}
+        self._modems: dict[str, Modem] = {}
+
+    def apply(self, settings: Mapping[str, ModemSettings]) -> None:
+        """Start, stop and restart modems until they are as the settings say; waits for those that stop."""
+        with self._lock:
+            wanted = {
+                modem_id: one for modem_id, one in settings.items() if one.active and not one.internet_access
+            }
+            kept = {
+                modem_id: modem
+                for modem_id, modem in self._modems.items()
+                if modem_id in wanted and modem.settings.opens_like(wanted[modem_id])
+            }
+            for modem_id, modem in kept.items():
+                modem.settings = wanted[modem_id]
+            gone = [modem for modem_id, modem in self._modems.items() if modem_id not in kept]
+            self._stop(gone)
+            added = {
+                modem_id: self._make(modem_id, one)
+                for modem_id, one in wanted.items()
+                if modem_id not in kept
+            }
+            self._modems = kept | added
+            self._settings = dict(settings)
+            for modem in added.values():
+                modem.start()
+
+    def stop(self) -> None:
+        """Let every modem finish the message in hand, then give all ports back."""
+        self.apply({})
+
+    def snapshot(self) -> tuple[ModemStatus, ...]:
+        """See `ModemDirectory`."""
+        modems = self._modems
+        return tuple(
+            modems[modem_id].status() if modem_id in modems else _resting(modem_id, one)
+            for modem_id, one in self._settings.items()
+        )
+
+    def died(self) -> tuple[str, ...]:
+        """Return the names of modems whose thread ended though nobody asked it to."""
+        return tuple(modem.settings.name for modem in self._modems.values() if modem.has_died)
+
+    def waiting_for(self, modem_id: str) -> int:
+        """Count the messages that this modem might take next."""
+        return self._queue.waiting_for(modem_id)
+
+    def submit(self, sms: OutgoingSms, eligible: Sequence[str], on_done: Callable[[Ticket], None]) -> Ticket:
+        """See `SmsSender`."""
+        job = SmsJob(self._queue, sms, eligible, on_done)
+        self._queue.put(job)
+        return job
+
+    def expected_wait_s(self, eligible: Sequence[str]) -> float:
+        """See `SmsSender`."""
+        return self._queue.expected_wait_s(eligible)
+
+    def request_ussd(self, modem_id: str, ussd_code: str, deadline: Deadline) -> UssdReply:
+        """See `UssdSender`."""
+        if modem_id not in self._settings:
+            raise UnknownModem("there is no such modem")
+        job = UssdJob(modem_id, ussd_code, deadline)
+        self._queue.put(job)
+        return job.wait(self._queue)
+
+    def _make(self, modem_id: str, settings: ModemSettings) -> Modem:
+        return Modem(
+            modem_id,
+            settings,
+            queue=self._queue,
+            bus=self._bus,
+            limits=self._limits,
+            refused_pins=self._refused_pins,
+        )
+
+    def _stop(self, modems: Sequence[Modem]) -> None:
+        # A message in hand may take as long as the modem may take to answer it.
+        timeout_s = self._limits().answer_s + 5.0
+        for modem in modems:
+            modem.ask_to_stop()
+        for modem in modems:
+            modem.stop(timeout_s)
+
+
+def _resting(modem_id: str, settings: ModemSettings) -> ModemStatus:
+    return ModemStatus(
+        id=modem_id,
+        name=settings.name,
+        port=settings.port,
+        state=ModemState.ABSENT,
+        reason="kept for mobile internet" if settings.active else "not active",
+        active=settings.active,
+        api_enabled=settings.api_enabled,
+        is_default=settings.is_default,
+        prefixes=settings.prefixes,
+        internet_access=settings.internet_access,
+    )

@@ -1,0 +1,161 @@
+"""What the command line can do to a state folder, whether a gateway owns it or not."""
+
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from otppi.gateway import answers
+from otppi.gateway.accounts import Administrator, ApiUser
+from otppi.gateway.blocklist import BlockList
+from otppi.gateway.policy import SmsSettings
+from otppi.model.errors import BadRequest, SettingsError
+from otppi.model.modems import ModemStatus
+from otppi.model.number import parse_number
+from otppi.modems.modem import ModemSettings
+from otppi.services.sections import SECTIONS
+from otppi.settings.export import export_settings, import_settings
+from otppi.settings.section import Section, shown
+from otppi.settings.store import SettingsStore
+from otppi.system.firewall.settings import OpenPort
+
+Function = Callable[..., Any]
+
+
+class Administration:
+    """Changes and shows settings; every method takes and returns JSON values."""
+
+    def __init__(
+        self, store: SettingsStore, modems: Callable[[], Sequence[ModemStatus]] | None = None
+    ) -> None:
+        """Take the store of the folder, and the live modems where a gateway runs."""
+        self._store = store
+        self._modems = modems
+
+    def functions(self) -> dict[str, Function]:
+        """Return the calls that the command line may make."""
+        return {
+            "settings.get": self.get,
+            "settings.set": self.set,
+            "port.add": self.add_port,
+            "settings.reset": self.reset,
+            "settings.remove": self.remove,
+            "settings.export": self.export,
+            "settings.import": self.import_document,
+            "settings.check": self.check,
+            "modem.add": self.add_modem,
+            "modem.list": self.list_modems,
+            "api_user.add": self.add_api_user,
+            "admin.add": self.add_administrator,
+            "account.list": self.list_accounts,
+            "number.block": self.block,
+        }
+
+    def get(self, path: str | None) -> Any:  # noqa: ANN401 - JSON
+        """Return one value, one section, or everything; secrets are shown as whether they are set."""
+        if path:
+            return self._store.get_path(path)
+        return {section.key: self._store.get_path(section.key) for section in SECTIONS}
+
+    def set(self, values: Mapping[str, str]) -> None:
+        """Change values by their names, all of them or none."""
+        self._store.set_paths(values)
+
+    def reset(self, section: str) -> None:
+        """Give a section its factory value."""
+        self._store.reset(_section(section))
+
+    def remove(self, section: str, item: str) -> None:
+        """Remove an item of a section that has many."""
+        kind = _section(section)
+        items = self._store.items(kind)
+        named = [one for one, item_section in items.items() if getattr(item_section, "name", "") == item]
+        if item not in items and len(named) > 1:
+            raise SettingsError({f"{section}.{item}": "several have this name; give the id"})
+        self._store.remove(kind, named[0] if item not in items and named else item)
+
+    def export(self, passphrase: str | None) -> Mapping[str, Any]:
+        """Return all settings as a document; without a passphrase secrets are left out."""
+        return export_settings(self._store, passphrase)
+
+    def import_document(self, document: Mapping[str, Any], passphrase: str | None) -> Mapping[str, Any]:
+        """Take over an exported document, all of it or nothing."""
+        return import_settings(self._store, document, passphrase).as_json()
+
+    def check(self) -> Mapping[str, str]:
+        """Return what is wrong in the stored settings: field to reason; empty if all is well."""
+        return dict(self._store.problems)
+
+    def add_modem(
+        self, name: str, port: str, prefixes: Sequence[str] | None, is_default: bool | None
+    ) -> Mapping[str, str]:
+        """Add a modem, or change the one of this name; what is None stays as it is."""
+        known = {one.name: modem_id for modem_id, one in self._store.items(ModemSettings).items()}
+        modem_id = known.get(name) or uuid.uuid4().hex
+        wanted = {"name": name, "port": port, "prefixes": prefixes, "is_default": is_default}
+        self._store.put(
+            ModemSettings, modem_id, {key: value for key, value in wanted.items() if value is not None}
+        )
+        return {"id": modem_id, "name": name}
+
+    def add_port(self, port: str, protocol: str, **limits: str | None) -> Mapping[str, str]:
+        """Open a port, or change the one of this number and protocol; what is None stays as it is."""
+        item_id = f"{protocol}{port}"
+        given = {name: value for name, value in limits.items() if value is not None}
+        self._store.put(OpenPort, item_id, {"port": port, "protocol": protocol, "open": True, **given})
+        return {"id": item_id}
+
+    def list_accounts(self, section: str) -> Sequence[Mapping[str, Any]]:
+        """Return the accounts of a section; never their passwords."""
+        return [
+            {"user": user, **{key: value for key, value in shown(one).items() if key != "password"}}
+            for user, one in self._store.items(_section(section)).items()
+        ]
+
+    def block(self, number: str, blocked: bool) -> None:
+        """Block a number, or let it receive messages again."""
+        try:
+            parsed = parse_number(number, self._store.get(SmsSettings).country_code)
+        except ValueError as error:
+            raise BadRequest("number", str(error)) from None
+        BlockList(self._store).set(parsed, blocked=blocked)
+
+    def list_modems(self) -> Sequence[Mapping[str, Any]]:
+        """Return all modems; with their live state if a gateway runs."""
+        if self._modems is not None:
+            return [
+                {**answers.modem(modem), "prefixes": list(modem.prefixes), "reason": modem.reason}
+                for modem in self._modems()
+            ]
+        return [
+            {
+                "id": modem_id,
+                "name": modem.name,
+                "port": modem.port,
+                "prefixes": list(modem.prefixes),
+                "defaultModem": modem.is_default,
+                "active": modem.active,
+                "state": "unknown",
+                "reason": "no gateway runs",
+            }
+            for modem_id, modem in self._store.items(ModemSettings).items()
+        ]
+
+    def add_api_user(self, user: str, password: str) -> None:
+        """Add an API user, or give an existing one a new password."""
+        self._put_account(ApiUser, user, password)
+
+    def add_administrator(self, user: str, password: str) -> None:
+        """Add an administrator, or give an existing one a new password."""
+        self._put_account(Administrator, user, password)
+
+    def _put_account(self, kind: type[Section], user: str, password: str) -> None:
+        if not user or ":" in user or not user.isprintable() or len(user) > 64:
+            raise SettingsError({f"{kind.key}": "a user name has 1 to 64 printable characters and no colon"})
+        self._store.put(kind, user, {"password": password})
+
+
+def _section(key: str) -> type[Section]:
+    for section in SECTIONS:
+        if section.key == key:
+            return section
+    raise SettingsError({key: f"no such section; there are {', '.join(one.key for one in SECTIONS)}"})

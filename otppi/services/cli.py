@@ -1,0 +1,390 @@
+"""The command line: everything that can be done without a browser.
+
+Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 no gateway runs where one is needed, 4 the outcome of
+a message is unknown.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+import otppi
+from otppi.services import cli_device
+from otppi.services.cli_terms import (
+    CALL_LIMIT_S,
+    FAILED,
+    administer,
+    as_json_option,
+    fail,
+    show,
+    speaks_plainly,
+    state_dir_option,
+)
+from otppi.services.control import NotRunning, call
+
+_SEND_LIMIT_S = 400.0  # longer than any caller may wait by the settings
+
+_password_stdin = click.option(
+    "--password-stdin", is_flag=True, required=True, help="Read the password from standard input."
+)
+_passphrase_stdin = click.option(
+    "--passphrase-stdin", is_flag=True, help="Read a passphrase for the secrets from standard input."
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(otppi.__version__, prog_name="otppi")
+def main() -> None:
+    """OTP-Pi: one-time passwords by SMS from your own modems."""
+
+
+def _read_secret(what: str) -> str:
+    secret = sys.stdin.readline().rstrip("\r\n")
+    if not secret:
+        fail({"message": f"no {what} on standard input"})
+    return secret
+
+
+@main.command()
+@state_dir_option
+@click.option(
+    "--runtime-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder on a RAM file system for what a restart keeps and a power cut forgets.",
+)
+@click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    default="info",
+    show_default=True,
+)
+@click.option(
+    "--device",
+    "on_device",
+    is_flag=True,
+    help="Look after this machine as well: its network, firewall, clock, buzzer. For a device that is OTP-Pi alone.",
+)
+@speaks_plainly
+def serve(state_dir: Path, runtime_dir: Path | None, log_level: str, on_device: bool) -> None:
+    """Run the gateway until SIGTERM or SIGINT."""
+    from otppi.lib import logfmt
+    from otppi.services.serve import serve as run
+
+    logfmt.configure(log_level)
+    run(state_dir, runtime_dir, on_device=on_device)
+
+
+@main.command()
+@click.option(
+    "--state-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("demo-state"),
+    show_default=True,
+    help="Folder of the demo; remove it to start anew.",
+)
+@click.option("--admin-port", type=int, default=8888, show_default=True)
+@click.option("--api-port", type=int, default=8899, show_default=True)
+@click.option("--https-port", type=int, default=10443, show_default=True)
+@speaks_plainly
+def demo(state_dir: Path, admin_port: int, api_port: int, https_port: int) -> None:
+    """Run the gateway on loopback with four simulated modems."""
+    from otppi.services.demo import Ports, run
+
+    run(state_dir.absolute(), Ports(admin=admin_port, api=api_port, https=https_port))
+
+
+@main.group()
+def modem() -> None:
+    """Add, list and remove modems."""
+
+
+@modem.command("add")
+@state_dir_option
+@click.option("--name", required=True, help="What people call the modem.")
+@click.option("--port", required=True, help="Its serial port, for example /dev/ttyUSB0.")
+@click.option("--prefix", help="Number prefixes with country code, separated by commas.")
+@click.option(
+    "--default/--no-default",
+    "is_default",
+    default=None,
+    help="Whether it takes numbers that no modem has a prefix for.",
+)
+@as_json_option
+@speaks_plainly
+def modem_add(
+    state_dir: Path, name: str, port: str, prefix: str | None, is_default: bool | None, as_json: bool
+) -> None:
+    """Add a modem, active and used by the API; the same name again changes what is given."""
+    prefixes = None if prefix is None else [one.strip() for one in prefix.split(",") if one.strip()]
+    added = administer(state_dir, "modem.add", name=name, port=port, prefixes=prefixes, is_default=is_default)
+    show(added if as_json else f"modem {added['name']} ({added['id']})", as_json)
+
+
+@modem.command("list")
+@state_dir_option
+@as_json_option
+@speaks_plainly
+def modem_list(state_dir: Path, as_json: bool) -> None:
+    """List the modems, with their state if the gateway runs."""
+    modems = administer(state_dir, "modem.list")
+    if as_json:
+        show(modems, as_json)
+        return
+    for one in modems:
+        state = one["state"] + (f" ({one['reason']})" if one["reason"] else "")
+        marks = ",".join(one["prefixes"]) + (" default" if one["defaultModem"] else "")
+        click.echo(f"{one['name']}\t{one['port']}\t{state}\t{marks.strip()}\t{one['id']}")
+
+
+@modem.command("remove")
+@state_dir_option
+@click.argument("name")
+@speaks_plainly
+def modem_remove(state_dir: Path, name: str) -> None:
+    """Remove a modem by name or id."""
+    administer(state_dir, "settings.remove", section="modems", item=name)
+
+
+@main.group("api-user")
+def api_user() -> None:
+    """Add, list and remove accounts that may use the REST API."""
+
+
+@api_user.command("add")
+@state_dir_option
+@click.argument("user")
+@_password_stdin
+@speaks_plainly
+def api_user_add(state_dir: Path, user: str, password_stdin: bool) -> None:
+    """Add an API user; an existing one gets the new password."""
+    _ = password_stdin  # there is no other way: an argument would show in the list of processes
+    administer(state_dir, "api_user.add", user=user, password=_read_secret("password"))
+
+
+@api_user.command("remove")
+@state_dir_option
+@click.argument("user")
+@speaks_plainly
+def api_user_remove(state_dir: Path, user: str) -> None:
+    """Remove an API user."""
+    administer(state_dir, "settings.remove", section="api_users", item=user)
+
+
+@main.group()
+def admin() -> None:
+    """Add, list and remove administrators, for the admin pages that are to come."""
+
+
+@admin.command("add")
+@state_dir_option
+@click.argument("user")
+@_password_stdin
+@speaks_plainly
+def admin_add(state_dir: Path, user: str, password_stdin: bool) -> None:
+    """Add an administrator; an existing one gets the new password."""
+    _ = password_stdin
+    administer(state_dir, "admin.add", user=user, password=_read_secret("password"))
+
+
+@api_user.command("list")
+@state_dir_option
+@as_json_option
+@speaks_plainly
+def api_user_list(state_dir: Path, as_json: bool) -> None:
+    """List the API users."""
+    _show_accounts(administer(state_dir, "account.list", section="api_users"), as_json)
+
+
+@admin.command("list")
+@state_dir_option
+@as_json_option
+@speaks_plainly
+def admin_list(state_dir: Path, as_json: bool) -> None:
+    """List the administrators."""
+    _show_accounts(administer(state_dir, "account.list", section="admins"), as_json)
+
+
+@admin.command("remove")
+@state_dir_option
+@click.argument("user")
+@speaks_plainly
+def admin_remove(state_dir: Path, user: str) -> None:
+    """Remove an administrator."""
+    administer(state_dir, "settings.remove", section="admins", item=user)
+
+
+def _show_accounts(accounts: Any, as_json: bool) -> None:  # noqa: ANN401 - JSON
+    if as_json:
+        show(accounts, as_json)
+        return
+    for one in accounts:
+        state = "active" if one["active"] and not one["blocked"] else "switched off"
+        click.echo(f"{one['user']}\t{state}\t{one['name']}")
+
+
+@main.command()
+@state_dir_option
+@click.argument("number")
+@speaks_plainly
+def block(state_dir: Path, number: str) -> None:
+    """Block NUMBER: it gets no message from any modem."""
+    administer(state_dir, "number.block", number=number, blocked=True)
+
+
+@main.command()
+@state_dir_option
+@click.argument("number")
+@speaks_plainly
+def unblock(state_dir: Path, number: str) -> None:
+    """Let a blocked NUMBER receive messages again."""
+    administer(state_dir, "number.block", number=number, blocked=False)
+
+
+@main.command()
+@state_dir_option
+@click.argument("modem")
+@click.argument("code")
+@as_json_option
+@speaks_plainly
+def ussd(state_dir: Path, modem: str, code: str, as_json: bool) -> None:
+    """Dial CODE, for example *888#, through MODEM and print what the network says."""
+    answer = call(state_dir, "ussd", {"modem": modem, "code": code}, _SEND_LIMIT_S)
+    if answer["response_code"] != "0000":
+        fail({"code": answer["response_code"], "message": f"{answer['response_code']} {answer['error']}"})
+    show(answer if as_json else answer["data"]["ussd_response"], as_json)
+
+
+@main.group()
+def settings() -> None:
+    """Show and change settings."""
+
+
+@settings.command("get")
+@state_dir_option
+@click.argument("path", metavar="[SECTION[.KEY]]", required=False)
+@as_json_option
+@speaks_plainly
+def settings_get(state_dir: Path, path: str | None, as_json: bool) -> None:
+    """Show one value, one section, or all; secrets show only whether they are set."""
+    show(administer(state_dir, "settings.get", path=path), as_json)
+
+
+@settings.command("set")
+@state_dir_option
+@click.argument("pairs", nargs=-1, required=True, metavar="SECTION.KEY VALUE [SECTION.KEY VALUE]...")
+@click.option(
+    "--value-stdin", is_flag=True, help="Read the last value from standard input, as fits a secret."
+)
+@speaks_plainly
+def settings_set(state_dir: Path, pairs: tuple[str, ...], value_stdin: bool) -> None:
+    """Change values, all of them or none; a running gateway acts on it at once."""
+    if value_stdin:
+        pairs = (*pairs, _read_secret("value"))
+    if len(pairs) % 2:
+        raise click.UsageError("give a VALUE for each SECTION.KEY, or --value-stdin")
+    values = dict(zip(pairs[::2], pairs[1::2], strict=True))
+    before = cli_device.present_outcome(state_dir, values)
+    administer(state_dir, "settings.set", values=values)
+    cli_device.tell_of_trial(state_dir, before)
+
+
+@settings.command("reset")
+@state_dir_option
+@click.argument("section")
+@speaks_plainly
+def settings_reset(state_dir: Path, section: str) -> None:
+    """Give a section its factory value."""
+    administer(state_dir, "settings.reset", section=section)
+
+
+@settings.command("export")
+@state_dir_option
+@_passphrase_stdin
+@speaks_plainly
+def settings_export(state_dir: Path, passphrase_stdin: bool) -> None:
+    """Print all settings as JSON; without a passphrase secrets are left out."""
+    passphrase = _read_secret("passphrase") if passphrase_stdin else None
+    show(administer(state_dir, "settings.export", passphrase=passphrase), True)
+
+
+@settings.command("import")
+@state_dir_option
+@click.argument("file", type=click.File())
+@_passphrase_stdin
+@speaks_plainly
+def settings_import(state_dir: Path, file: Any, passphrase_stdin: bool) -> None:  # noqa: ANN401 - click's file
+    """Take over exported settings from FILE, all of them or nothing."""
+    passphrase = _read_secret("passphrase") if passphrase_stdin else None
+    try:
+        document = json.load(file)
+    except ValueError:
+        fail({"message": f"{file.name}: is not JSON"})
+    show(administer(state_dir, "settings.import", document=document, passphrase=passphrase), True)
+
+
+@settings.command("check")
+@state_dir_option
+@as_json_option
+@speaks_plainly
+def settings_check(state_dir: Path, as_json: bool) -> None:
+    """Say what is wrong in the stored settings; exit code 1 if something is."""
+    problems = administer(state_dir, "settings.check")
+    if as_json:
+        show(problems, as_json)
+    else:
+        for field, reason in problems.items():
+            click.echo(f"{field}: {reason}")
+        if not problems:
+            click.echo("all settings are well")
+    sys.exit(FAILED if problems else 0)
+
+
+@main.command()
+@state_dir_option
+@click.argument("number")
+@click.argument("text")
+@as_json_option
+@speaks_plainly
+def send(state_dir: Path, number: str, text: str, as_json: bool) -> None:
+    """Send TEXT to NUMBER through the running gateway and wait for the outcome.
+
+    With - as TEXT it is read from standard input, so that it does not show in the list of processes.
+    """
+    if text == "-":
+        text = sys.stdin.read().rstrip("\n")
+    answer = call(state_dir, "send", {"number": number, "text": text}, _SEND_LIMIT_S)
+    if answer["response_code"] != "0000":
+        if as_json:
+            show(answer, as_json)
+        fail({"code": answer["response_code"], "message": f"{answer['response_code']} {answer['error']}"})
+    parts = answer["data"]["parts"]
+    show(answer if as_json else f"sent in {parts} part{'s' if parts > 1 else ''}", as_json)
+
+
+@main.command()
+@state_dir_option
+@as_json_option
+@speaks_plainly
+def diagnose(state_dir: Path, as_json: bool) -> None:
+    """Check the parts of the device; exit code 1 if something is red."""
+    from otppi.services.offline import diagnose as look
+
+    try:
+        checks = call(state_dir, "diagnose", {}, CALL_LIMIT_S)
+    except NotRunning:
+        checks = look(state_dir)
+    if as_json:
+        show(checks, as_json)
+    else:
+        for check in checks:
+            click.echo(f"{check['level']:6} {check['name']}: {check['finding']}")
+            if check["advice"]:
+                click.echo(f"       → {check['advice']}")
+    sys.exit(FAILED if any(check["level"] == "red" for check in checks) else 0)
+
+
+for _command in cli_device.COMMANDS:
+    main.add_command(_command)

@@ -1,0 +1,183 @@
+"""`otppi demo`: the whole gateway on loopback with four simulated modems, to try everything without a SIM."""
+
+import os
+import secrets
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from otppi.api.settings import ApiSettings
+from otppi.gateway.accounts import ApiUser
+from otppi.gateway.policy import GeneralSettings
+from otppi.lib import logfmt
+from otppi.lib.clock import SystemClock
+from otppi.lib.filelock import hold
+from otppi.modems.modem import ModemSettings
+from otppi.services.ending import end_on_signal
+from otppi.services.folders import StateFolder, runtime_folder
+from otppi.services.gateway import Gateway
+from otppi.services.hosts import desk
+from otppi.sim.line import SimModems
+from otppi.sim.magic import MEANINGS
+from otppi.sim.outbox import Outbox
+from otppi.sim.record import SentMessage
+from otppi.web.settings import AdminSettings
+
+_READY_LIMIT_S = 20.0
+_USER = "demo"
+_RECEIVER = "087100000001"
+_RECEIVER_CANONICAL = "6287100000001"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ports:
+    """Where the demo listens, always on loopback."""
+
+    admin: int
+    api: int
+    https: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class _DemoModem:
+    name: str
+    personality: str
+    operator: str
+    prefixes: tuple[str, ...]
+    is_default: bool = False
+
+
+# The four operators of the product's own example of prefix routing.
+_MODEMS = (
+    _DemoModem(name="operator-1", personality="huawei", operator="Operator 1", prefixes=("62871", "62872")),
+    _DemoModem(
+        name="operator-2", personality="simcom", operator="Operator 2", prefixes=("62835", "62856", "62837")
+    ),
+    _DemoModem(name="operator-3", personality="quectel", operator="Operator 3", prefixes=("62845",)),
+    _DemoModem(
+        name="operator-4",
+        personality="generic",
+        operator="Operator 4",
+        prefixes=("62848", "62849"),
+        is_default=True,
+    ),
+)
+
+
+def run(state_dir: Path, ports: Ports) -> None:
+    """Run the demo until SIGTERM or SIGINT.
+
+    Raises:
+        AlreadyHeld: Another demo uses the folder.
+    """
+    logfmt.configure("warning")
+    state = StateFolder.prepared(state_dir)
+    with hold(state.lock):
+        ending = end_on_signal()
+        phones = state.path / "phones"
+        outbox = Outbox(phones, on_delivered=_show)
+        with SimModems(state.path / "modems", on_message=outbox.deliver) as modems:
+            for one in _MODEMS:
+                modems.add(one.name, one.personality, operator=one.operator)
+            clock = SystemClock()
+            gateway = Gateway(
+                state,
+                runtime_folder(state, None),
+                clock=clock,
+                host=lambda _: desk(clock, lambda line: click.echo(f"  Device: {line}")),
+            )
+            password = _set_up(gateway, state.path / "modems", ports)
+            gateway.start()
+            try:
+                _await_readiness(gateway)
+                click.echo(_greeting(state_dir, ports, password))
+                ending.wait()
+                click.echo("Stopping …")
+            finally:
+                gateway.stop()
+
+
+def _set_up(gateway: Gateway, modems_dir: Path, ports: Ports) -> str:
+    store = gateway.store
+    store.update(GeneralSettings, {"device_name": "OTP-Pi demo"})
+    store.update(AdminSettings, {"host": "127.0.0.1", "http_port": ports.admin})
+    store.update(ApiSettings, {"host": "127.0.0.1", "http_port": ports.api, "https_port": ports.https})
+    for one in _MODEMS:
+        store.put(
+            ModemSettings,
+            one.name,
+            {
+                "name": one.name,
+                "port": str(modems_dir / one.name),
+                "prefixes": list(one.prefixes),
+                "is_default": one.is_default,
+            },
+        )
+    password = secrets.token_urlsafe(12)
+    store.put(ApiUser, _USER, {"password": password})
+    return password
+
+
+def _await_readiness(gateway: Gateway) -> None:
+    problems = [problem for _, problem in gateway.listeners.problems() if problem]
+    if problems:
+        raise click.ClickException(
+            "; ".join(problems)
+            + ". Choose others: .venv/bin/otppi demo --admin-port N --api-port N --https-port N"
+        )
+    end_s = time.monotonic() + _READY_LIMIT_S
+    while not all(modem.is_ready for modem in gateway.pool.snapshot()):
+        if time.monotonic() > end_s:
+            raise click.ClickException("the simulated modems did not become ready")
+        time.sleep(0.05)
+
+
+def _show(message: SentMessage, path: Path) -> None:
+    # This console is a simulated phone's screen; a real gateway shows no text anywhere.
+    text = message.text.replace("\n", "\n    ")
+    click.echo(f"\n  SMS to {message.number} by {message.modem} ({_shown(path)})\n    {text}")
+
+
+def _shown(path: Path) -> str:
+    return os.path.relpath(path)
+
+
+def _greeting(state_dir: Path, ports: Ports, password: str) -> str:
+    url = f"http://127.0.0.1:{ports.api}/api/otp"
+    phone = _shown(state_dir / "phones" / _RECEIVER_CANONICAL)
+    request = (
+        f"curl -u {_USER}:{password} {url} -d "
+        f'\'{{"command":"request-otp","data":{{"reference":"demo-1","receiver":"{_RECEIVER}",'
+        f'"message":"Your OTP is %s"}}}}\''
+    )
+    code = f"$(cat $(ls -t {phone}/*.txt | head -n1) | tail -n1 | grep -oE '[0-9]+$')"
+    verify = (
+        f"curl -u {_USER}:{password} {url} -d "
+        f'\'{{"command":"verify-otp","data":{{"reference":"demo-1","receiver":"{_RECEIVER}",'
+        f'"otp":"\'{code}\'"}}}}\''
+    )
+    magic = "\n".join(f"    {number.value}  {meaning}" for number, meaning in MEANINGS.items())
+    return f"""
+OTP-Pi demo: a real gateway with four simulated modems of four operators. Ctrl-C ends it.
+
+  Status page   http://127.0.0.1:{ports.admin}/
+  REST API      http://127.0.0.1:{ports.api}/   https://127.0.0.1:{ports.https}/ (self-signed)
+  Its manual    http://127.0.0.1:{ports.api}/docs
+  API user      {_USER}   password {password}
+  Phones        {_shown(state_dir / "phones")}/NUMBER/*.txt, and this console
+
+Request a one-time password (paste into another terminal, in this folder; until it is verified, a second one with
+the same reference is refused):
+
+{request}
+
+Verify it; the line reads the code from the simulated phone:
+
+{verify}
+
+Numbers that misbehave on purpose:
+
+{magic}
+"""

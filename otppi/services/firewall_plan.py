@@ -1,0 +1,68 @@
+"""What the firewall shall be, put together from the settings of all parts that listen."""
+
+from collections.abc import Mapping
+from ipaddress import ip_address
+
+from otppi.api.settings import ApiSettings
+from otppi.settings.section import Section
+from otppi.settings.store import Joint, SettingsStore
+from otppi.system.firewall.ruleset import Family, Rules, rules
+from otppi.system.firewall.services import AccessPoint, Services
+from otppi.system.firewall.settings import FirewallSettings, OpenPort
+from otppi.system.network.addresses import read_interface
+from otppi.system.network.settings import EthernetSettings, WlanSettings
+from otppi.web.settings import AdminSettings
+
+PORTAL_PORT = 80
+
+# A change of any of these may change the rules.
+SECTIONS: tuple[type[Section], ...] = (
+    FirewallSettings,
+    OpenPort,
+    ApiSettings,
+    AdminSettings,
+    WlanSettings,
+    EthernetSettings,
+)
+
+
+def services_of(
+    api: ApiSettings, admin: AdminSettings, wlan: WlanSettings, ethernet: EthernetSettings
+) -> Services:
+    """Return what is to be reached; a service that listens to the device itself needs no open port."""
+    api_ports = ((api.http_enabled, api.http_port), (api.https_enabled, api.https_port))
+    return Services(
+        admin_ports=(admin.http_port,) if _is_offered(admin.host) else (),
+        api_ports=tuple(port for is_on, port in api_ports if is_on and _is_offered(api.host)),
+        access_point=_access_point(wlan) if wlan.enabled else None,
+        ethernet=ethernet.interface,
+    )
+
+
+def services_in(store: SettingsStore | Joint) -> Services:
+    """Return what is to be reached by the present settings."""
+    return services_of(
+        store.get(ApiSettings), store.get(AdminSettings), store.get(WlanSettings), store.get(EthernetSettings)
+    )
+
+
+def wanted_rules(store: SettingsStore) -> Mapping[Family, Rules]:
+    """Return the rules of both families by the present settings."""
+    settings, ports, services = store.get(FirewallSettings), store.items(OpenPort), services_in(store)
+    return {4: rules(4, settings, ports, services), 6: rules(6, settings, ports, services)}
+
+
+def _access_point(wlan: WlanSettings) -> AccessPoint:
+    return AccessPoint(
+        interface=wlan.interface,
+        address=read_interface(wlan.address).ip,
+        portal_port=PORTAL_PORT,
+        forwards=wlan.forwarding,
+    )
+
+
+def _is_offered(host: str) -> bool:
+    try:
+        return not ip_address(host).is_loopback
+    except ValueError:
+        return True

@@ -1,0 +1,398 @@
+"""The composition root of the gateway: builds every part from the settings, starts and stops them in order."""
+
+import logging
+import os
+import socket
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import bottle
+
+import otppi
+from otppi.api.docs import ApiDocs
+from otppi.api.rest import THREADS_KEPT_FREE, RestApi
+from otppi.api.settings import ApiSettings
+from otppi.gateway import diagnosis
+from otppi.gateway.accounts import Administrator, ApiAccounts
+from otppi.gateway.blocklist import BlockList
+from otppi.gateway.commands import Commands
+from otppi.gateway.delivery import Delivery
+from otppi.gateway.dispatcher import Dispatcher
+from otppi.gateway.door import Door
+from otppi.gateway.journal import Journal
+from otppi.gateway.limits import RateLimits
+from otppi.gateway.otp import OtpSettings, OtpStore
+from otppi.gateway.policy import GeneralSettings, SmsSettings
+from otppi.gateway.repeats import Repeats
+from otppi.lib.bus import Bus
+from otppi.lib.clock import Clock, SystemClock
+from otppi.lib.keyfile import device_key
+from otppi.model.checks import Check, Level
+from otppi.model.events import SettingsChanged, SmsFinished
+from otppi.model.requests import Origin
+from otppi.modems.modem import Limits, ModemSettings
+from otppi.modems.pool import ModemPool
+from otppi.modems.refused_pins import RefusedPins
+from otppi.services.administration import Administration
+from otppi.services.control import ControlServer
+from otppi.services.ending import Ending
+from otppi.services.firewall_plan import PORTAL_PORT
+from otppi.services.folders import StateFolder
+from otppi.services.health import BusProbe, Probe, WebDoor, WebProbe, nobody_died, readable
+from otppi.services.listeners import Listeners, Plan
+from otppi.services.metrics import Metrics
+from otppi.services.network_before import SettingsBefore
+from otppi.services.sections import SECTIONS, watch_over
+from otppi.settings.store import SettingsStore
+from otppi.system.network.addresses import read_interface
+from otppi.system.network.settings import EthernetSettings, NetworkSettings, WlanSettings
+from otppi.web.confirm import ConfirmPage
+from otppi.web.portal import Portal
+from otppi.web.settings import AdminSettings
+from otppi.web.status import Status, StatusPage
+from otppi.web.timeoffer import TimeOffer
+from otppi.wsgi.observability import Observability
+from otppi.wsgi.tls import CannotMakeCertificate, ensure_certificate
+
+if TYPE_CHECKING:
+    from otppi.services.appliance import Appliance, Host
+
+log = logging.getLogger(__name__)
+
+_ADMIN_THREADS = 6
+_PORTAL, _PORTAL_THREADS = "portal", 2
+_LISTENING = frozenset(
+    section.key for section in (ApiSettings, AdminSettings, WlanSettings, EthernetSettings, NetworkSettings)
+)
+_LOG_LAG_S = 0.1
+_GRACE_S = 2.0  # for an answer on its way when its caller's wait ends
+
+
+class Gateway:
+    """A whole gateway in one process, on one state folder."""
+
+    def __init__(
+        self,
+        state: StateFolder,
+        runtime_dir: Path | None,
+        *,
+        clock: Clock | None = None,
+        host: "Callable[[SettingsStore], Host] | None" = None,
+        ending: Ending | None = None,
+    ) -> None:
+        """Build every part; nothing listens and no port is opened yet. The caller holds the folder's lock.
+
+        Args:
+            state: Settings and keys.
+            runtime_dir: What a restart keeps and a power cut forgets; None if there is no such folder.
+            clock: The clock, if it is not simply that of the machine.
+            host: Makes the host that is looked after as well; without it the machine is left alone.
+            ending: How the service is brought to its end, to be started anew or for a restart of the board.
+        """
+        self._clock = clock = clock or SystemClock()
+        self._state = state
+        self.bus = Bus()
+        if host is not None:
+            try:
+                SettingsBefore(state).put_back()
+            except OSError as error:
+                # Better the wrong network than no messages.
+                fields = {"reason": error.strerror}
+                log.error("old network settings could not be brought back", extra={"fields": fields})  # noqa: TRY400
+        self.store = store = SettingsStore(state.path, SECTIONS, self.bus)
+        watch_over(store)
+        self._stopping = False
+        self._health_checks: Callable[[], Iterable[Check]] = lambda: ()
+        key = device_key(state.keys / "device.key")
+        self._journal = Journal(runtime_dir, clock)
+        self.pool = ModemPool(
+            bus=self.bus, limits=self._modem_limits, refused_pins=RefusedPins(state.refused_pins)
+        )
+        self.dispatcher = Dispatcher(
+            delivery=Delivery(self.pool, self.pool, lambda: store.get(SmsSettings)),
+            directory=self.pool,
+            ussd=self.pool,
+            otp=OtpStore(lambda: store.get(OtpSettings), key, clock, self._journal),
+            limits=RateLimits(lambda: store.get(OtpSettings), key, clock, self._journal),
+            repeats=Repeats(clock, self._journal, key),
+            blocklist=BlockList(store),
+            settings=lambda: store.get(SmsSettings),
+            clock=clock,
+        )
+        commands = Commands(
+            general=lambda: store.get(GeneralSettings),
+            sms=lambda: store.get(SmsSettings),
+            otp=lambda: store.get(OtpSettings),
+            clock=clock,
+        )
+        self.door = Door(commands, self.dispatcher, self.bus, lambda: store.get(SmsSettings).longest_wait_s)
+        self._metrics = Metrics(self.bus, self.pool.snapshot, self.pool.waiting_for)
+        self._threads = self._api_threads()
+        self._rest_app, self._admin_app = self._apps()
+        self._portal_app = bottle.Bottle()
+        self.listeners = Listeners(self._plans, lambda: store.get(SmsSettings).longest_wait_s + _GRACE_S)
+        self.appliance: Appliance | None = None
+        if host is not None:
+            # The libraries of the host take 10 MB; without a device nobody needs them.
+            from otppi.services import appliance
+
+            self.appliance = appliance.Appliance(
+                state=state,
+                store=store,
+                bus=self.bus,
+                clock=clock,
+                host=host(store),
+                ending=ending or Ending(),
+                renew_certificate=self.listeners.changed,
+            )
+            self._install_host_pages(self.appliance)
+        administration = Administration(store, self.pool.snapshot)
+        self._control = ControlServer(
+            state.path,
+            {
+                **administration.functions(),
+                **(self.appliance.functions() if self.appliance is not None else {}),
+                "send": self.send_by_hand,
+                "ussd": self._dial_by_hand,
+                "diagnose": self.diagnose,
+            },
+        )
+
+    def start(self) -> None:
+        """Start from the bottom up: modems, doors, then the ears for changes."""
+        self.bus.subscribe("log", _log_sms, SmsFinished, lag_s=_LOG_LAG_S)
+        # Messages first: nothing of the host is waited for. A port that pppd still has from an earlier life of ours
+        # is given up by it when the appliance looks.
+        self.pool.apply(self.store.items(ModemSettings))
+        if self.appliance is not None:
+            self.appliance.start()
+        self.listeners.start()
+        self.bus.subscribe("settings", self._settings_changed, SettingsChanged)
+        self._control.start()
+        log.info("the gateway runs", extra={"fields": {"version": otppi.__version__}})
+
+    def stop(self) -> None:
+        """Stop from the top down; what callers wait for may finish, within the longest wait of a caller."""
+        log.info("the gateway stops")
+        self._stopping = True
+        self.listeners.stop()
+        self._control.stop()
+        self.pool.stop()
+        if self.appliance is not None:
+            self.appliance.stop()
+        self.bus.stop()
+        self._journal.close()
+        log.info("the gateway has stopped")
+
+    def diagnose(self) -> list[dict[str, Any]]:
+        """Run all checks."""
+        checks = [
+            Check(name="gateway", level=Level.GREEN, finding="runs"),
+            diagnosis.check_settings(sorted(self.store.problems)),
+            diagnosis.check_storage(
+                self._state.free_bytes(), is_writable=os.access(self._state.path, os.W_OK)
+            ),
+            diagnosis.check_runtime_folder(self._journal.is_kept),
+            # On a device the keeper of the clock knows more.
+            *(() if self.appliance is not None else [diagnosis.check_clock(self._clock.wall_is_trusted())]),
+            *(diagnosis.check_door(name, problem) for name, problem in self.listeners.problems()),
+            *diagnosis.check_modems(self.pool.snapshot()),
+            *self._health_checks(),
+            *(self.appliance.checks() if self.appliance is not None else ()),
+        ]
+        return [check.as_json() for check in checks]
+
+    def probes(self) -> Mapping[str, Probe]:
+        """Return what says whether the workers of this process can work; call it once."""
+        parts: list[Callable[[], Iterable[str]]] = [
+            self.pool.died,
+            self.listeners.died,
+            self.bus.died,
+            self._control.died,
+        ]
+        if self.appliance is not None:
+            parts.append(self.appliance.died)
+        return {
+            "threads": nobody_died(*parts),
+            "news": BusProbe(self.bus),
+            "web": WebProbe(self._doors),
+            "settings": readable(lambda: self.store.get(GeneralSettings)),
+        }
+
+    def watch_by(self, checks: Callable[[], Iterable[Check]]) -> None:
+        """Take what the watchdog has to say into the diagnosis."""
+        self._health_checks = checks
+
+    def _doors(self) -> Iterable[WebDoor]:
+        for plan, server in self.listeners.running():
+            if plan.name != _PORTAL:  # it has no health to ask for, and its address may be down
+                yield WebDoor(
+                    name=plan.name,
+                    host=plan.host,
+                    port=server.port,
+                    is_tls=plan.certificate is not None,
+                    progress=server.progress,
+                )
+
+    def send_by_hand(self, number: str, text: str) -> dict[str, Any]:
+        """Send a message for the owner of the device; the answer is that of the API."""
+        return self._ask("send-sms", receiver=number, message=text)
+
+    def _dial_by_hand(self, modem: str, code: str) -> dict[str, Any]:
+        return self._ask("request-ussd", modem_id=modem, ussd_code=code)
+
+    def _ask(self, command: str, **data: str) -> dict[str, Any]:
+        origin = Origin(door="cli", user="")
+        return dict(self.door.answer({"command": command, "data": data}, origin).document)
+
+    def _modem_limits(self) -> Limits:
+        sms = self.store.get(SmsSettings)
+        return Limits(answer_s=sms.answer_limit_s, silent_after_s=sms.overtake_after_s)
+
+    def _api_threads(self) -> int:
+        return max(
+            self.store.get(ApiSettings).threads,
+            # For each modem a message in hand and one that waits, so that no modem waits for a caller.
+            2 * len(self.store.items(ModemSettings)) + THREADS_KEPT_FREE,
+        )
+
+    def _apps(self) -> tuple[bottle.Bottle, bottle.Bottle]:
+        rest_app, admin_app = bottle.Bottle(), bottle.Bottle()
+        rest = RestApi(
+            door=self.door,
+            accounts=ApiAccounts(self.store, self._clock),
+            settings=lambda: self.store.get(ApiSettings),
+            threads=self._threads,
+        )
+        observability = Observability(
+            modems=self._modem_counts,
+            metrics=self._metrics.render,
+            metrics_are_open=lambda: self.store.get(ApiSettings).metrics_access == "open",
+            log_in=rest.user,
+        )
+        for app in (rest_app, admin_app):
+            observability.install(app)
+        ApiDocs().install(rest_app)
+        rest.install(rest_app)
+        StatusPage(self._status).install(admin_app)
+        return rest_app, admin_app
+
+    def _install_host_pages(self, appliance: "Appliance") -> None:
+        ConfirmPage(appliance.network.confirm).install(self._admin_app)
+        TimeOffer(
+            is_on_access_point=appliance.network.is_on_access_point, offer=appliance.offer_time
+        ).install(self._admin_app)
+        Portal(self._admin_url, lambda: not self.store.items(Administrator)).install(self._portal_app)
+
+    def _admin_url(self) -> str:
+        return f"http://{self._access_point_address()}:{self.store.get(AdminSettings).http_port}/"
+
+    def _access_point_address(self) -> str:
+        return str(read_interface(self.store.get(WlanSettings).address).ip)
+
+    def _plans(self) -> Sequence[Plan]:
+        api, admin = self.store.get(ApiSettings), self.store.get(AdminSettings)
+        plans = [
+            Plan(
+                name="admin",
+                app=self._admin_app,
+                host=admin.host,
+                port=admin.http_port,
+                threads=_ADMIN_THREADS,
+                max_body_bytes=api.max_body_bytes,
+            )
+        ]
+        rest = Plan(
+            name="rest",
+            app=self._rest_app,
+            host=api.host,
+            port=api.http_port,
+            threads=self._threads,
+            max_body_bytes=api.max_body_bytes,
+        )
+        if self._has_portal():
+            plans.append(
+                Plan(
+                    name=_PORTAL,
+                    app=self._portal_app,
+                    host=self._access_point_address(),
+                    port=PORTAL_PORT,
+                    threads=_PORTAL_THREADS,
+                    max_body_bytes=api.max_body_bytes,
+                )
+            )
+        if api.http_enabled:
+            plans.append(rest)
+        if api.https_enabled:
+            plans.append(self._with_tls(replace(rest, name="rest-tls", port=api.https_port)))
+        return plans
+
+    def _has_portal(self) -> bool:
+        api, admin = self.store.get(ApiSettings), self.store.get(AdminSettings)
+        taken = {admin.http_port, *([api.http_port] if api.http_enabled else [])}
+        return self.appliance is not None and self.appliance.has_access_point and PORTAL_PORT not in taken
+
+    def _with_tls(self, plan: Plan) -> Plan:
+        try:
+            certificate = ensure_certificate(self._state.certificate, self._names(), self._clock)
+        except (CannotMakeCertificate, OSError) as error:
+            # Without HTTPS the device still sends; it must not stop for want of a certificate.
+            return replace(plan, problem=f"no certificate: {error}")
+        return replace(plan, certificate=certificate)
+
+    def _names(self) -> list[str]:
+        """Return the names and addresses that a client may call the device by."""
+        names = [socket.gethostname(), "localhost", "127.0.0.1"]
+        names += [f"{self.store.get(NetworkSettings).hostname.lower()}.local", self._access_point_address()]
+        if ethernet := self.store.get(EthernetSettings).address:
+            names.append(str(read_interface(ethernet).ip))
+        return names
+
+    def _settings_changed(self, change: SettingsChanged) -> None:
+        if self._stopping:
+            return
+        if change.section == ModemSettings.key:
+            self._settle_modems()
+        if change.section in _LISTENING:
+            self.listeners.changed()
+
+    def _settle_modems(self) -> None:
+        modems = self.store.items(ModemSettings)
+        with self.appliance.ports_settled(modems) if self.appliance is not None else nullcontext():
+            self.pool.apply(modems)
+
+    def _modem_counts(self) -> tuple[int, int]:
+        modems = [modem for modem in self.pool.snapshot() if modem.active]
+        return sum(modem.is_ready for modem in modems), len(modems)
+
+    def _status(self) -> Status:
+        ready, active = self._modem_counts()
+        return Status(
+            device_name=self.store.get(GeneralSettings).device_name,
+            version=otppi.__version__,
+            doors=self.listeners.problems(),
+            modems_ready=ready,
+            modems_active=active,
+            clock_is_trusted=self.appliance is None or self._clock.wall_is_trusted(),
+            notices=self.appliance.notices() if self.appliance is not None else (),
+        )
+
+
+def _log_sms(event: SmsFinished) -> None:
+    fields: dict[str, object] = {
+        "modem": event.modem_name,
+        "door": event.door,
+        "user": event.user,
+        "to": event.masked_number,
+        "parts": event.parts,
+        "seconds": event.duration_s,
+    }
+    if event.reason:
+        fields["reason"] = event.reason
+    if event.late:
+        log.warning("sms confirmed late", extra={"fields": fields})
+    else:
+        log.info(f"sms {event.outcome.value}", extra={"fields": fields})

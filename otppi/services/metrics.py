@@ -1,0 +1,103 @@
+"""Numbers for Prometheus, by its official client. Labels hold modem names, never phone numbers."""
+
+from collections.abc import Callable, Iterable
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
+from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+import otppi
+from otppi.lib.bus import Bus
+from otppi.model.events import ModemStateChanged, Outcome, RequestAnswered, SmsFinished
+from otppi.model.modems import ModemState, ModemStatus
+
+_LAG_S = 0.1
+_SECONDS = (0.005, 0.025, 0.1, 0.5, 1, 2, 3, 4, 6, 8, 10, 15, 30, 60)
+
+
+class Metrics:
+    """Counts what the bus tells, and asks for the modems' state when it is read."""
+
+    def __init__(
+        self, bus: Bus, modems: Callable[[], tuple[ModemStatus, ...]], waiting_for: Callable[[str], int]
+    ) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no type for it
+        self._registry = CollectorRegistry(auto_describe=True)
+        self._sms = Counter(
+            "otppi_sms", "Messages by outcome.", ["modem", "outcome"], registry=self._registry
+        )
+        self._late = Counter(
+            "otppi_sms_late",
+            "Messages that a modem confirmed after their outcome had been called unknown.",
+            ["modem"],
+            registry=self._registry,
+        )
+        self._sms_seconds = Histogram(
+            "otppi_sms_duration_seconds",
+            "Time from a modem taking a message to its confirmation.",
+            ["modem"],
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self._requests = Counter(
+            "otppi_requests", "Answered requests.", ["door", "command", "code"], registry=self._registry
+        )
+        self._request_seconds = Histogram(
+            "otppi_request_duration_seconds",
+            "Time from a request being read to its answer.",
+            ["door", "command"],
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self._registry.register(_ModemCollector(modems, waiting_for))
+        ProcessCollector(registry=self._registry)
+        bus.subscribe("metrics", self._take, SmsFinished, RequestAnswered, ModemStateChanged, lag_s=_LAG_S)
+
+    def render(self) -> bytes:
+        """Return the text exposition."""
+        return generate_latest(self._registry)
+
+    def _take(self, event: SmsFinished | RequestAnswered | ModemStateChanged) -> None:
+        if isinstance(event, ModemStateChanged):
+            # A counter that is not there yet cannot be seen to rise from nought.
+            for outcome in Outcome:
+                self._sms.labels(event.modem_name, outcome.value)
+        elif isinstance(event, RequestAnswered):
+            self._requests.labels(event.door, event.command, event.code).inc()
+            self._request_seconds.labels(event.door, event.command).observe(event.duration_s)
+        elif event.late:
+            self._late.labels(event.modem_name).inc()
+        else:
+            self._sms.labels(event.modem_name, event.outcome.value).inc()
+            self._sms_seconds.labels(event.modem_name).observe(event.duration_s)
+
+
+class _ModemCollector(Collector):
+    def __init__(
+        self, modems: Callable[[], tuple[ModemStatus, ...]], waiting_for: Callable[[str], int]
+    ) -> None:
+        self._modems = modems
+        self._waiting_for = waiting_for
+
+    def collect(self) -> Iterable[Metric]:
+        """Yield the state of every modem as it stands."""
+        state = GaugeMetricFamily("otppi_modem_state", "1 for the state it is in.", labels=["modem", "state"])
+        signal = GaugeMetricFamily("otppi_modem_signal_dbm", "Received power.", labels=["modem"])
+        waiting = GaugeMetricFamily(
+            "otppi_modem_waiting", "Messages that this modem might take next.", labels=["modem"]
+        )
+        for modem in self._modems():
+            for one in ModemState:
+                state.add_metric([modem.name, one.value], float(modem.state is one))
+            if modem.signal is not None:
+                signal.add_metric([modem.name], modem.signal.rssi_dbm)
+            waiting.add_metric([modem.name], self._waiting_for(modem.id))
+        yield from (state, signal, waiting)
+        yield InfoMetricFamily("otppi", "The running release.", value={"version": otppi.__version__})

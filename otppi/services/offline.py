@@ -1,0 +1,74 @@
+"""What the command line does itself where no gateway runs."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from otppi.gateway import diagnosis
+from otppi.lib.clock import SystemClock
+from otppi.lib.filelock import hold
+from otppi.model.checks import Check, Level
+from otppi.services.administration import Administration
+from otppi.services.control import NotRunning
+from otppi.services.folders import StateFolder
+from otppi.services.network_before import SettingsBefore
+from otppi.services.sections import SECTIONS, watch_over
+from otppi.settings.store import SettingsStore
+
+# What only reads neither makes a folder nor needs the right to write to it.
+_READING = frozenset({"settings.get", "settings.check", "settings.export", "modem.list", "account.list"})
+
+
+def administer(state_dir: Path, name: str, args: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
+    """Do what a running gateway would do; under the folder's lock if it changes something.
+
+    Raises:
+        AlreadyHeld: A gateway is just starting, or another command is at work.
+        OSError: The folder cannot be read or written.
+    """
+    if name in _READING:
+        return _call(SettingsStore(state_dir, SECTIONS, None), name, args)
+    state = StateFolder.prepared(state_dir)
+    with hold(state.lock):
+        return _call(owned_store(state), name, args)
+
+
+def owned_store(state: StateFolder) -> SettingsStore:
+    """Open the settings as a gateway does at its start; for who holds the lock of the folder.
+
+    Raises:
+        OSError: Old network settings could not be brought back; the next start would undo what is changed now.
+    """
+    SettingsBefore(state).put_back()
+    store = SettingsStore(state.path, SECTIONS, None)
+    watch_over(store)
+    return store
+
+
+def _call(store: SettingsStore, name: str, args: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
+    function = Administration(store).functions().get(name)
+    if function is None:
+        raise NotRunning
+    return function(**args)
+
+
+def diagnose(state_dir: Path) -> list[dict[str, Any]]:
+    """Check what can be checked without a gateway."""
+    checks = [
+        Check(
+            name="gateway",
+            level=Level.RED,
+            finding="does not run in this state folder",
+            advice=f"Start it: otppi serve --state-dir {state_dir}",
+        ),
+        diagnosis.check_clock(SystemClock().wall_is_trusted()),
+    ]
+    if state_dir.is_dir():
+        state = StateFolder(state_dir)
+        store = SettingsStore(state.path, SECTIONS, None)
+        checks += [
+            diagnosis.check_settings(sorted(store.problems)),
+            diagnosis.check_storage(state.free_bytes(), is_writable=os.access(state.path, os.W_OK)),
+        ]
+    return [check.as_json() for check in checks]

@@ -1,0 +1,1 @@
+"""Simulated modems on pseudo-terminals, for trying out and for the tests."""

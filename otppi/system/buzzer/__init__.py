@@ -1,0 +1,1 @@
+"""The buzzer and what makes it sound."""

@@ -1,0 +1,1 @@
+"""The time of the device: zone, NTP, real-time clock, trust."""

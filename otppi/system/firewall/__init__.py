@@ -1,0 +1,1 @@
+"""Which ports of the device are open, by iptables."""

@@ -1,0 +1,1 @@
+"""Mobile internet through a modem and pppd."""

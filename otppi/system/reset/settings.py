@@ -1,0 +1,14 @@
+"""How much a USB stick must prove before it resets anything."""
+
+from otppi.settings.fields import boolean
+from otppi.settings.section import Section
+
+
+class ResetSettings(Section, key="reset", title="Reset by USB stick"):
+    """What a stick with `/otppi/reset-config.ini` must hold."""
+
+    needs_secret: bool = boolean(
+        default=False,
+        help="A stick resets only if its file has a line SECRET = the set-up secret of this device. Keep the "
+        "secret: without it a forgotten password cannot be reset by a stick any more.",
+    )

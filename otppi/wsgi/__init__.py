@@ -1,0 +1,1 @@
+"""What the web parts share: the server, credentials, errors as HTTP."""

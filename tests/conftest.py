@@ -1,0 +1,70 @@
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import needs
+from tests.gateway_under_test import GatewayUnderTest
+
+
+class FakeClock:
+    """Time that moves when a test says so."""
+
+    def __init__(self) -> None:
+        self.wall = 1_800_000_000.0
+        self.boot = 1_000.0
+        self.trusted = True
+
+    def wall_s(self) -> float:
+        return self.wall
+
+    def boot_s(self) -> float:
+        return self.boot
+
+    def wall_is_trusted(self) -> bool:
+        return self.trusted
+
+    def advance(self, seconds: float) -> None:
+        self.wall += seconds
+        self.boot += seconds
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    skipped = [report.longrepr[2] for report in terminalreporter.stats.get("skipped", ())]
+    if lines := needs.summary(skipped):
+        terminalreporter.section("NOT SHOWN ON THIS MACHINE", red=True)
+        terminalreporter.write_line(f"{len(skipped)} tests were skipped; README, Tests, says where they run:")
+        for line in lines:
+            terminalreporter.write_line(line)
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def free_port() -> Callable[[], int]:
+    def find() -> int:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            return probe.getsockname()[1]
+
+    return find
+
+
+@pytest.fixture
+def gateway(tmp_path: Path, free_port: Callable[[], int]) -> Iterator[Callable[..., GatewayUnderTest]]:
+    """Start real gateways on simulated modems; all are stopped at the end of the test."""
+    running: list[GatewayUnderTest] = []
+
+    def start(**options) -> GatewayUnderTest:
+        one = GatewayUnderTest(tmp_path / f"gateway{len(running)}", free_port, **options)
+        running.append(one)
+        one.start()
+        return one
+
+    yield start
+    for one in running:
+        one.stop()

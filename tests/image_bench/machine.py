@@ -1,0 +1,267 @@
+"""A board in QEMU: switched on, plugged into, driven by its serial lines, and robbed of its power."""
+
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tests.image_bench.disk import Parts
+from tests.image_bench.wire import Done, Line, MachineFailed, Monitor, RootShell
+
+_COMMAND_S = 60.0
+_SHELL_S = 180.0
+_BOOT_S = 300.0
+_PLUG_S = 20.0
+_GLANCE_S = 0.3
+TOOLBOX = "/run/toolbox"
+# Raspberry Pi OS names Ethernet eth0 by the same word. A shell without a password exists only in this machine.
+_WORDS = (
+    "root=LABEL=rootfs",
+    "net.ifnames=0",
+    "systemd.debug_shell=hvc0",
+    "systemd.mask=serial-getty@hvc0.service",
+    "systemd.show_status=1",
+)
+_RADIO = ("modules_load=mac80211_hwsim", "mac80211_hwsim.radios=2")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Board:
+    """What the machine is made of."""
+
+    ram_mib: int = 1024
+    has_radio: bool = True
+    forwarded: Sequence[int] = (22, 80, 443, 8888, 8899)  # TCP ports of its Ethernet side
+    words: Sequence[str] = ()  # further words for the kernel
+    mac: str = "52:54:00:12:34:56"
+    reaches_tester: bool = False  # the guest may open connections to this machine, as 10.0.2.2
+
+
+@dataclass(kw_only=True)
+class _Card:
+    """The disk that is written to; it stays over power cuts."""
+
+    file: Path
+    parts: Parts
+
+    @classmethod
+    def fresh(cls, parts: Parts, folder: Path) -> "_Card":
+        file = folder / "card.qcow2"
+        subprocess.run(
+            ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", str(parts.root), str(file)],
+            check=True,
+            timeout=60,
+        )
+        return cls(file=file, parts=parts)
+
+
+class Machine:
+    """One board with one card; `power_on` and `cut_power` as often as wanted. One caller at a time."""
+
+    def __init__(self, parts: Parts, board: Board | None = None) -> None:
+        """Make the card; nothing runs yet."""
+        self.board = board or Board()
+        self.folder = Path(tempfile.mkdtemp(prefix="otppi-machine-"))
+        self._parts = parts
+        self._card = _Card.fresh(parts, self.folder)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._plugged: dict[str, str] = {}
+        self.ports: Mapping[int, int] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.cut_power()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def power_on(self) -> None:
+        """Start QEMU; waits until there is a shell and all jobs of the boot are done."""
+        self.start()
+        self.wait_until_up()
+
+    def start(self) -> None:
+        """Start QEMU and return at once."""
+        for name in ("qmp", "shell", "console"):
+            (self.folder / name).unlink(missing_ok=True)
+        self.ports = {port: _free_port() for port in self.board.forwarded}
+        self._plugged.clear()
+        with (self.folder / "qemu.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                self._command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder
+            )
+        try:
+            self.monitor = Monitor(self.folder / "qmp")
+            self.console = Line(self.folder / "console", self.folder / "console.log")
+            self._shell_line = Line(self.folder / "shell", self.folder / "shell.log")
+        except MachineFailed as error:
+            raise MachineFailed(f"{error}\n{(self.folder / 'qemu.log').read_text()}") from error
+        self.shell = RootShell(self._shell_line)
+
+    def wait_until_up(self) -> None:
+        """Wait until systemd has done all jobs of the boot, well or not."""
+        self.shell.open(_SHELL_S)
+        state = 'case "$(systemctl is-system-running)" in running | degraded) true ;;'
+        until_done = f"{state} *) systemctl list-jobs; false ;; esac"
+        self.wait_for(until_done, limit_s=_BOOT_S, what="the end of the boot")
+        self.run(f"mkdir -p {TOOLBOX} && mount -o ro,exec LABEL=toolbox {TOOLBOX}")
+
+    def run(self, script: str, *, limit_s: float = _COMMAND_S, check: bool = True) -> Done:
+        """Run a script in the guest as root.
+
+        Raises:
+            MachineFailed: It did not end in time; or it failed and `check` is true.
+        """
+        done = self.shell.run(script, limit_s)
+        if check and done.code != 0:
+            raise MachineFailed(f"{script}\nended with {done.code}: {done.said}")
+        return done
+
+    def wait_for(self, script: str, *, limit_s: float = _COMMAND_S, what: str = "") -> str:
+        """Wait until a script succeeds and return what it said."""
+        until = time.monotonic() + limit_s
+        while True:
+            done = self.run(script, check=False)
+            if done.code == 0:
+                return done.said
+            if time.monotonic() > until:
+                raise MachineFailed(f"{what or script} not within {limit_s:g} s: {done.said}")
+            time.sleep(_GLANCE_S)
+
+    def put(self, path: str, data: bytes, mode: int = 0o600) -> None:
+        """Write a small file in the guest."""
+        words = data.hex(" ", 1).split()
+        octal = "".join(f"\\{int(word, 16):03o}" for word in words)
+        self.run(f"umask 077; printf '{octal}' > {path} && chmod {mode:o} {path}")
+
+    def plug_serial(self, name: str, tty: Path) -> str:
+        """Plug in a USB serial adapter that leads to a terminal of this machine; return the guest's device."""
+        backend = {"type": "serial", "data": {"device": str(tty.resolve())}}
+        self.monitor.do("chardev-add", id=f"{name}-line", backend=backend)
+        self._plug("usb-serial", name, chardev=f"{name}-line", serial=name)
+        by_id = f"/dev/serial/by-id/*{name}*"
+        return self.wait_for(f"readlink -f {by_id} && ls {by_id}", limit_s=_PLUG_S).splitlines()[0]
+
+    def unplug_serial(self, name: str) -> None:
+        """Pull the adapter."""
+        self._unplug(name)
+        self.monitor.do("chardev-remove", id=f"{name}-line")
+
+    def plugged_serials(self) -> list[str]:
+        """Return the adapters that are in."""
+        return [name for name, driver in self._plugged.items() if driver == "usb-serial"]
+
+    def plug_stick(self, name: str, image: Path) -> str:
+        """Plug in a USB stick with this content, which the guest may write to; return the guest's disk."""
+        known = set(self._disks())
+        node: dict[str, object] = {"driver": "raw", "node-name": f"{name}-disk"}
+        self.monitor.do("blockdev-add", **node, file={"driver": "file", "filename": str(image)})
+        self._plug("usb-storage", name, drive=f"{name}-disk", serial=name)
+        until = time.monotonic() + _PLUG_S
+        while not (fresh := set(self._disks()) - known):
+            if time.monotonic() > until:
+                raise MachineFailed(f"the stick {name} did not show up")
+            time.sleep(_GLANCE_S)
+        return fresh.pop()
+
+    def unplug_stick(self, name: str) -> None:
+        """Pull the stick."""
+        self._unplug(name)
+        self.monitor.do("blockdev-del", **{"node-name": f"{name}-disk"})
+
+    def save(self, name: str) -> None:
+        """Keep the whole state under a name; nothing may be plugged in."""
+        self.monitor.human(f"savevm {name}")
+
+    def load(self, name: str) -> None:
+        """Go back to a state; what was plugged in since is not there any more."""
+        for one in list(self._plugged):
+            self.unplug_serial(one) if self._plugged[one] == "usb-serial" else self.unplug_stick(one)
+        self.monitor.human(f"loadvm {name}")
+        self.shell.resume()
+        # The guest's clock stood still meanwhile.
+        self.run(f"date -s @{time.time():.0f}")
+
+    def cut_power(self) -> None:
+        """Pull the plug: nothing that the guest has not flushed by then needs to be on the card."""
+        if self._process is None:
+            return
+        self._process.send_signal(signal.SIGKILL)
+        self._process.wait(20)
+        self._process = None
+        with suppress(AttributeError, OSError):
+            for line in (self.monitor, self.console, self._shell_line):
+                line.close()
+
+    def reboot(self) -> None:
+        """Restart in good order."""
+        self.run("systemd-run --on-active=1 --timer-property=AccuracySec=100ms systemctl reboot")
+        assert self._process is not None
+        self._process.wait(_BOOT_S)
+        self.cut_power()
+        self.power_on()
+
+    def _disks(self) -> list[str]:
+        return self.run("ls /sys/block").said.split()
+
+    def _plug(self, driver: str, name: str, **properties: str) -> None:
+        self.monitor.do("device_add", driver=driver, id=name, bus="usb.0", **properties)
+        self._plugged[name] = driver
+
+    def _unplug(self, name: str) -> None:
+        self.monitor.do("device_del", id=name)
+        self.monitor.wait_for("DEVICE_DELETED", _PLUG_S, device=name)
+        del self._plugged[name]
+
+    def _command(self) -> list[str]:
+        is_amd64 = self._parts.architecture == "amd64"
+        console = "ttyS0" if is_amd64 else "ttyAMA0"
+        radio = _RADIO if self.board.has_radio else ()
+        words = (*_WORDS, *radio, f"console={console}", *self.board.words)
+        kind = (
+            ["qemu-system-x86_64", "-M", "q35", "-cpu", "max"]
+            if is_amd64
+            else ["qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a72"]
+        )
+        return [
+            *kind,
+            *("-accel", "tcg,thread=multi,tb-size=512", "-smp", "2", "-m", str(self.board.ram_mib)),
+            *(
+                "-kernel",
+                str(self._parts.kernel),
+                "-initrd",
+                str(self._parts.initrd),
+                "-append",
+                " ".join(words),
+            ),
+            *("-drive", f"file={self._card.file},if=virtio,cache=writeback"),
+            *("-drive", f"file={self._parts.toolbox},if=virtio,format=raw,readonly=on"),
+            *("-device", "qemu-xhci,id=usb", "-nic", self._nic()),
+            *("-display", "none", "-monitor", "none", "-no-reboot", "-nodefaults"),
+            *("-qmp", "unix:qmp,server=on,wait=off"),
+            *("-chardev", "socket,id=console,path=console,server=on,wait=off", "-serial", "chardev:console"),
+            *("-chardev", "socket,id=shell,path=shell,server=on,wait=off"),
+            *("-device", "virtio-serial-pci", "-device", "virtconsole,chardev=shell"),
+        ]
+
+    def _nic(self) -> str:
+        forwards = "".join(f",hostfwd=tcp:127.0.0.1:{here}-:{there}" for there, here in self.ports.items())
+        restrict = "off" if self.board.reaches_tester else "on"
+        return f"user,model=virtio-net-pci,mac={self.board.mac},restrict={restrict}{forwards}"
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,281 @@
+"""The gateway as a process: started, asked, killed and stopped as on the device."""
+
+import base64
+import contextlib
+import http.client
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from otppi.sim.faults import Faults
+from otppi.sim.line import SimModems
+
+
+class Service:
+    """`otppi serve` on a folder of its own, with simulated modems in this process."""
+
+    def __init__(self, tmp_path, runtime_dir, free_port, modems, submit_s):
+        self.state, self.runtime, self.port = tmp_path / "state", runtime_dir, free_port()
+        self.sim = SimModems(tmp_path / "ports")
+        self.process = None
+        self.log = tmp_path / "log"
+        for n in range(modems):
+            line = self.sim.add(f"m{n}", submit_s=submit_s)
+            self.run("modem", "add", "--name", line.name, "--port", str(line.path))
+        self.run("api-user", "add", "shop", "--password-stdin", stdin="long enough\n")
+        for path, value in (
+            ("api.host", "127.0.0.1"),
+            ("api.http_port", str(self.port)),
+            ("api.https_enabled", "false"),
+            ("admin.host", "127.0.0.1"),
+            ("admin.http_port", str(free_port())),
+        ):
+            self.run("settings", "set", path, value)
+
+    def run(self, *words, stdin=""):
+        subprocess.run(
+            [sys.executable, "-m", "otppi", *words, "--state-dir", str(self.state)],
+            input=stdin, text=True, check=True, timeout=60, capture_output=True,
+        )  # fmt: skip
+
+    def start(self):
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "otppi", "serve", "--state-dir", str(self.state),
+                 "--runtime-dir", str(self.runtime)], stdout=log, stderr=log,
+            )  # fmt: skip
+        end = time.monotonic() + 20
+        while True:
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/healthz", timeout=5) as answer:
+                    health = json.load(answer)
+                if health["modems_ready"] == health["modems_active"]:
+                    return
+            except (OSError, http.client.HTTPException):
+                pass
+            assert time.monotonic() < end, self.log.read_text()
+            time.sleep(0.02)
+
+    def send(self, command="send-sms", **data):
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}/api/sms",
+            json.dumps({"command": command, "data": {"receiver": "081200000001", **data}}).encode(),
+            {"Authorization": "Basic c2hvcDpsb25nIGVub3VnaA=="},
+        )
+        with urllib.request.urlopen(request, timeout=70) as answer:
+            return json.load(answer)["response_code"]
+
+    def insist(self, **data):
+        """Send as a careful client does: ask again until there is an answer."""
+        end = time.monotonic() + 60
+        while time.monotonic() < end:
+            try:
+                return self.send(**data)
+            except (OSError, http.client.HTTPException):
+                time.sleep(0.02)
+        raise AssertionError("no answer")
+
+    def texts(self):
+        return [message.text for line in self.sim.lines for message in line.messages]
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def close(self):
+        if self.process and self.process.poll() is None:
+            self.kill()
+        self.sim.stop()
+
+
+@pytest.fixture
+def service(tmp_path, free_port):
+    import shutil
+    import tempfile
+
+    runtime = tempfile.mkdtemp(prefix="otppi-test-", dir="/dev/shm")
+    made = []
+
+    def make(modems=1, submit_s=0.0):
+        made.append(Service(tmp_path, runtime, free_port, modems, submit_s))
+        made[-1].start()
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+    shutil.rmtree(runtime, ignore_errors=True)
+
+
+def test_sigterm_lets_what_is_in_hand_finish_and_ends_cleanly(service):
+    one = service(submit_s=1.0)
+    codes = []
+    callers = [
+        threading.Thread(target=lambda n=n: codes.append(one.send(message=f"m{n}", id=n))) for n in range(3)
+    ]
+    for caller in callers:
+        caller.start()
+    while len(one.sim.lines[0].ctrl_z_times) < 1:
+        time.sleep(0.01)
+    one.process.send_signal(signal.SIGTERM)
+    assert one.process.wait(timeout=30) == 0
+    for caller in callers:
+        caller.join()
+    assert codes == ["0000"] * 3
+    assert sorted(one.texts()) == ["m0", "m1", "m2"]
+    log = one.log.read_text()
+    assert "the gateway has stopped" in log
+    assert "Traceback" not in log
+    assert " error " not in log
+
+
+def test_killed_at_any_moment_nothing_is_lost_and_at_most_what_was_in_flight_is_doubled(service):
+    """Time-critical messages: each arrives; an extra copy only for what a modem had in hand at a kill."""
+    one = service(modems=2, submit_s=0.03)
+    kills, count = 3, 120
+    life = int(time.time()) + 300
+    with ThreadPoolExecutor(6) as callers:
+        codes = [
+            callers.submit(one.insist, message=f"message {n}", id=n, expiration=life) for n in range(count)
+        ]
+        for kill in range(kills):
+            while len(one.texts()) < (kill + 1) * 25:
+                time.sleep(0.002)
+            one.kill()
+            one.start()
+        assert {code.result() for code in codes} == {"0000"}
+    texts = one.texts()
+    assert set(texts) == {f"message {n}" for n in range(count)}
+    assert len(texts) - count <= kills * 2
+
+
+def test_killed_a_message_that_is_not_time_critical_is_never_doubled(service):
+    one = service(modems=1, submit_s=0.05)
+    with ThreadPoolExecutor(4) as callers:
+        codes = [callers.submit(one.insist, message=f"message {n}", id=n) for n in range(40)]
+        while len(one.texts()) < 10:
+            time.sleep(0.002)
+        one.kill()
+        one.start()
+        outcomes = [code.result() for code in codes]
+    texts = one.texts()
+    assert len(texts) == len(set(texts))
+    assert set(outcomes) <= {"0000", "1408"}
+    assert outcomes.count("1408") <= 1
+    assert len(texts) >= 39
+
+
+def test_killed_before_a_code_left_its_reference_is_free_again_and_after_it_is_not(service):
+    one = service()
+    data = {"command": "request-otp", "reference": "r", "message": "Your OTP is %s"}
+
+    def ask_and_be_killed(until):
+        def ask():
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                one.send(**data)
+
+        caller = threading.Thread(target=ask)
+        caller.start()
+        while not until():
+            time.sleep(0.01)
+        one.kill()
+        caller.join()
+
+    line = one.sim.lines[0]
+    before = line.at_commands
+    line.set_faults(Faults(no_prompt_sends=1))
+    ask_and_be_killed(lambda: line.at_commands > before)
+    line.set_faults(Faults(silent_sends=1, silent_reach_network=False))
+    one.start()
+    ask_and_be_killed(lambda: line.ctrl_z_times)
+    line.set_faults(Faults())
+    one.start()
+    assert one.send(**data) == "1201"
+    assert one.send(**{**data, "reference": "another"}) == "0000"
+
+
+def test_guessing_passwords_costs_neither_memory_nor_the_callers_that_are_known(service):
+    one = service()
+    assert one.send(message="known") == "0000"
+
+    def guess(n):
+        address = f"127.0.0.{2 + n % 40}"
+        connection = http.client.HTTPConnection(
+            "127.0.0.1", one.port, timeout=30, source_address=(address, 0)
+        )
+        credentials = base64.b64encode(f"shop:wrong {n}".encode()).decode()
+        headers = {"Authorization": f"Basic {credentials}", "X-Forwarded-For": f"10.0.0.{n}"}
+        connection.request("POST", "/api/otp", "{}", headers)
+        status = connection.getresponse().status
+        connection.close()
+        return status
+
+    with ThreadPoolExecutor(50) as guessers:
+        answers = [guessers.submit(guess, n) for n in range(400)]
+        slowest_s = 0.0
+        while not all(answer.done() for answer in answers):
+            began_s = time.monotonic()
+            assert one.send(message="known") == "0000"
+            slowest_s = max(slowest_s, time.monotonic() - began_s)
+    assert {answer.result() for answer in answers} <= {401, 429}
+    assert slowest_s < 2.0
+    status = Path(f"/proc/{one.process.pid}/status").read_text()
+    rss_mb = int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) / 1024
+    assert rss_mb < 100
+
+
+def test_a_second_gateway_on_the_same_folder_is_refused(service):
+    one = service()
+    second = subprocess.run(
+        [sys.executable, "-m", "otppi", "serve", "--state-dir", str(one.state)],
+        capture_output=True, text=True, timeout=30,
+    )  # fmt: skip
+    assert second.returncode == 1
+    assert "holds the state folder" in second.stderr
+
+
+def test_the_demo_does_what_it_prints(tmp_path, free_port):
+    """The two lines that the demo prints are pasted into a shell, as a new user would."""
+    ports = [str(free_port()) for _ in range(3)]
+    demo = subprocess.Popen(
+        [sys.executable, "-m", "otppi", "demo", "--admin-port", ports[0], "--api-port", ports[1],
+         "--https-port", ports[2]],
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONUNBUFFERED": "1"},
+    )  # fmt: skip
+    try:
+        printed = ""
+        while "misbehave" not in printed:
+            line = demo.stdout.readline()
+            assert line, printed
+            printed += line
+        request, verify = re.findall(r"^curl .*$", printed, re.MULTILINE)
+
+        def paste(line):
+            done = subprocess.run(
+                ["bash", "-c", line], cwd=tmp_path, capture_output=True, text=True, timeout=30
+            )
+            return json.loads(done.stdout)["response_code"]
+
+        assert paste(request) == "0000"
+        assert paste(verify) == "0000"
+        assert paste(verify) == "1202"
+        assert paste(request) == "0000"
+        assert paste(verify) == "0000"
+    finally:
+        demo.send_signal(signal.SIGTERM)
+        rest = demo.stdout.read()
+        assert demo.wait(timeout=30) == 0
+        demo.stdout.close()
+    assert rest.count("Your OTP is") == 2
+    assert "Traceback" not in rest
