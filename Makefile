@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench docs lock image test-image clean
+.PHONY: help setup run test check bench docs lock deb image test-image test-image-pi3 bench-image clean
 
 BIN := .venv/bin
 UV_VERSION := 0.13.8
@@ -10,7 +10,7 @@ COMPILE = build/uv/bin/uv pip compile --quiet --universal --python-version 3.11 
 	--custom-compile-command 'make lock' $(LOCK) pyproject.toml
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
 
 setup: ## Make .venv with the locked libraries and the command otppi
 	@provisioning/setup.sh
@@ -18,9 +18,10 @@ setup: ## Make .venv with the locked libraries and the command otppi
 run: setup ## Run the gateway with four simulated modems on this machine
 	@$(BIN)/otppi demo
 
-test: setup ## Run all tests, or those named: make test TESTS=tests/gateway
+test: setup ## Run all tests, the booted image in short included; or those named: TESTS=tests/gateway
 	@provisioning/device-tests.sh
 	@$(BIN)/python -m pytest $(TESTS)
+	@$(if $(TESTS),,$(BIN)/python -m pytest -m 'image and short' tests/image_boot)
 
 check: ## Check format, style, types, layers and shell scripts
 	@provisioning/setup.sh shellcheck
@@ -44,11 +45,20 @@ lock: ## Write the lock files anew; newer versions with LOCK=--upgrade or LOCK="
 	$(COMPILE) --extra dev --output-file requirements-dev.lock
 	$(COMPILE) --constraint requirements-dev.lock --output-file requirements.lock
 
+deb: setup ## Build the Debian package (provisioning/README.md); ARCHITECTURE=arm64 for another machine
+	@provisioning/package.sh $(ARCHITECTURE)
+
 image: setup ## Build the Raspberry Pi image (image/README.md)
 	@image/build.sh
 
 test-image: setup ## Build the image on plain Debian, boot it in QEMU and drive it (root; image/README.md)
-	@$(BIN)/python -m pytest -m image tests/image_boot
+	@$(BIN)/python -m pytest -m 'image and not pi3' tests/image_boot
+
+bench-image: setup ## Measure how long a boot takes, beside that of plain Debian (root)
+	@$(BIN)/python -m tests.image_bench.boot_time
+
+test-image-pi3: setup ## Boot it on an emulated Raspberry Pi 3B with a clock chip (root; image/README.md)
+	@OTPPI_IMAGE_ARCHITECTURE=arm64 $(BIN)/python -m pytest -m pi3 tests/image_boot
 
 clean: ## Remove what the targets above made, the demo's state included
 	rm -rf .venv build dist *.egg-info demo-state bench-results .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -31,6 +31,8 @@ main() {
     image/wheels.sh "$work/wheels" arm64
     prepare "$pigen"
     build "$pigen"
+    say "laying out the card"
+    image/layout.sh "$work/deploy/otppi.img"
     say "compressing and describing the image in $dist"
     .venv/bin/python -m image.release --image "$work/deploy/otppi.img" \
         --packages "$work/deploy/otppi.dpkg-status" --out "$dist" --base-url "${OTPPI_BASE_URL:-}"
@@ -42,7 +44,8 @@ check_needs() {
     local missing=()
     [[ $root != *" "* ]] || missing+=("a path without a space (pi-gen cannot build in '$root')")
     [[ -x .venv/bin/python ]] || missing+=("the Python environment: make setup")
-    need_programs git xz fallocate bmaptool:bmap-tools
+    need_programs git xz bmaptool:bmap-tools
+    need_programs sfdisk:fdisk mke2fs:e2fsprogs e2fsck:e2fsprogs resize2fs:e2fsprogs debugfs:e2fsprogs
     if [[ ${IMAGE_DOCKER:-0} == 1 ]]; then
         docker_answers || missing+=("a running Docker that you may use (not rootless: pi-gen's container is privileged)")
         need_emulation

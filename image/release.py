@@ -49,9 +49,9 @@ def compress(image: Path, to: Path) -> None:
 def map_blocks(image: Path, to: Path) -> None:
     """Write the block map: which parts of the image hold something, and their hashes.
 
-    Blocks of zeros become holes of the file first, for bmaptool counts as empty what is a hole.
+    Only what is a hole of the file is empty: there a card keeps what it had before. Zeros that somebody wrote, such
+    as a file's, a table's of FAT or an empty journal's, are contents.
     """
-    _run("fallocate", "--dig-holes", str(image))
     _run("bmaptool", "create", "--output", str(to), str(image))
 
 
@@ -59,7 +59,7 @@ def release(image: Path, packages: Path, out: Path, base_url: str, made_at: date
     """Write everything that belongs to an image and return the files.
 
     Args:
-        image: The plain image. Its holes may change, its bytes do not.
+        image: The plain image, with holes where the card may keep what it had.
         packages: dpkg's status file of the image.
         out: The folder; it is made.
         base_url: Where the files will lie, or "" for links relative to the list.

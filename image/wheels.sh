@@ -25,9 +25,10 @@ main() {
 python=${OTPPI_PYTHON:-$PWD/.venv/bin/python}
 
 fetch_libraries() {
-    local folder=$1 machine=$2 python_version=$3 tags=() glibc
-    # Newest first: Debian trixie has glibc 2.41.
-    for ((glibc = 41; glibc >= 17; glibc--)); do
+    local folder=$1 machine=$2 python_version=$3 tags=() glibc=41
+    # Newest first. Debian trixie has glibc 2.41; bookworm, whose Python is 3.11, has 2.36.
+    [[ $python_version != 3.11 ]] || glibc=36
+    for (( ; glibc >= 17; glibc--)); do
         tags+=(--platform "manylinux_2_${glibc}_$machine")
     done
     pip download --no-deps --require-hashes --only-binary :all: --implementation cp \

@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
@@ -43,6 +43,7 @@ COLUMNS: Mapping[str, str] = {
     "ethernet_dns": "ethernet.dns",
     "administrator": "administrator.name",
     "administrator_password": "administrator.password",
+    "ssh_key": "ssh_key",
 }
 _NAME = "name"
 _SECTOR_BYTES = 512
@@ -239,9 +240,14 @@ def make(table: Path, folder: Path) -> None:
 @click.option("--ethernet-gateway", default="")
 @click.option("--ethernet-dns", default="", help="One or two addresses, with a comma.")
 @click.option("--administrator", default="", help="Name; the password is asked for.")
+@click.option(
+    "--ssh-key", type=click.File(), help="File of a public key that may log in, such as id_ed25519.pub."
+)
 @click.option("--ask-passphrase", is_flag=True, help="Ask for a passphrase instead of making one.")
-def one(folder: Path, name: str, ask_passphrase: bool, **given: str) -> None:
+def one(folder: Path, name: str, ask_passphrase: bool, ssh_key: TextIO | None, **given: str) -> None:
     """Write preset and brochure of one card into the new FOLDER."""
+    if ssh_key is not None:
+        given["ssh_key"] = ssh_key.read()
     if ask_passphrase:
         given["passphrase"] = click.prompt(
             "Passphrase of the Wi-Fi", hide_input=True, confirmation_prompt=True

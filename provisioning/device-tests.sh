@@ -10,9 +10,16 @@ set -euo pipefail
 
 packages=(
     bmap-tools dbus dnsmasq-base dosfstools e2fsprogs exfatprogs fdisk gir1.2-umockdev-1.0 iproute2 iptables iw mtools
-    network-manager polkitd ppp python3-dbus python3-dbusmock python3-gi python3-networkmanager shellcheck systemd
-    systemd-timesyncd udev umockdev util-linux xz-utils zbar-tools
+    network-manager openssh-client openssh-server polkitd ppp python3-dbus python3-dbusmock python3-gi
+    python3-networkmanager shellcheck systemd systemd-timesyncd udev umockdev util-linux xz-utils zbar-tools
 )
+
+# The booted image; for one of another processor, image/README.md.
+packages+=(cpio kmod mmdebstrap qemu-utils zstd)
+case $(dpkg --print-architecture) in
+amd64) packages+=(qemu-system-x86) ;;
+arm64) packages+=(qemu-system-arm) ;;
+esac
 
 missing=()
 for package in "${packages[@]}"; do

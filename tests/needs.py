@@ -34,6 +34,12 @@ def program(name: str) -> str | None:
     return shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", ""), *_SBIN]))
 
 
+def file(path: Path) -> None:
+    """Need a file of a package that `provisioning/device-tests.sh` names."""
+    if not path.exists():
+        _absent(f"the file {path}", is_installable=True)
+
+
 def module(name: str) -> None:
     """Need a Python module that comes from Debian."""
     if importlib.util.find_spec(name) is None:

@@ -89,25 +89,6 @@ def check_settings(problems: Sequence[str]) -> Check:
     )
 
 
-def check_storage(free_bytes: int, *, is_writable: bool) -> Check:
-    """Look at the room in the state folder."""
-    if not is_writable:
-        return Check(
-            name="storage",
-            level=Level.RED,
-            finding="cannot be written to",
-            advice="A file system that turned read-only often means a dying card. Sending goes on; replace the card.",
-        )
-    if free_bytes > 16 * 1024 * 1024:
-        return Check(name="storage", level=Level.GREEN, finding=f"{free_bytes // 2**20} MiB free")
-    return Check(
-        name="storage",
-        level=Level.RED,
-        finding=f"{free_bytes // 1024} KiB free",
-        advice="No setting can be saved any more, or soon; sending goes on. Delete what is not needed.",
-    )
-
-
 def check_door(name: str, problem: str) -> Check:
     """Look at a listener."""
     if not problem:

@@ -13,6 +13,7 @@ from otppi.model.modems import ModemStatus
 from otppi.model.number import parse_number
 from otppi.modems.modem import ModemSettings
 from otppi.services.sections import SECTIONS
+from otppi.services.ssh import ports_with_ssh
 from otppi.settings.export import export_settings, import_settings
 from otppi.settings.section import Section, shown
 from otppi.settings.store import SettingsStore
@@ -37,6 +38,7 @@ class Administration:
             "settings.get": self.get,
             "settings.set": self.set,
             "port.add": self.add_port,
+            "ssh.ports": self.open_ssh,
             "settings.reset": self.reset,
             "settings.remove": self.remove,
             "settings.export": self.export,
@@ -103,6 +105,12 @@ class Administration:
         given = {name: value for name, value in limits.items() if value is not None}
         self._store.put(OpenPort, item_id, {"port": port, "protocol": protocol, "open": True, **given})
         return {"id": item_id}
+
+    def open_ssh(self, is_open: bool) -> None:
+        """Open or close the ports of SSH; who may log in is not for the gateway to say."""
+        with self._store.exclusively():
+            ports = ports_with_ssh(self._store.items(OpenPort), is_on=is_open)
+            self._store.replace({OpenPort: ports})
 
     def list_accounts(self, section: str) -> Sequence[Mapping[str, Any]]:
         """Return the accounts of a section; never their passwords."""

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 import otppi
-from otppi.services import cli_device
+from otppi.services import cli_device, cli_ssh
 from otppi.services.cli_terms import (
     CALL_LIMIT_S,
     FAILED,
@@ -386,5 +386,5 @@ def diagnose(state_dir: Path, as_json: bool) -> None:
     sys.exit(FAILED if any(check["level"] == "red" for check in checks) else 0)
 
 
-for _command in cli_device.COMMANDS:
+for _command in (*cli_device.COMMANDS, cli_ssh.ssh):
     main.add_command(_command)

@@ -270,6 +270,16 @@ def device_firewall(state_dir: Path, report: Path) -> None:
     sys.exit(load(state_dir, report))
 
 
+@device.command("firewall-off")
+@speaks_plainly
+def device_firewall_off() -> None:
+    """Take the firewall out, before the program goes."""
+    from otppi.services.firewall_loader import unload
+
+    _log()
+    sys.exit(unload())
+
+
 @device.command("dhcp")
 @state_dir_option
 @click.option("--target", type=click.Path(dir_okay=False, path_type=Path), required=True)
@@ -287,14 +297,15 @@ def device_dhcp(state_dir: Path, target: Path) -> None:
 @click.option("--state-dir", type=click.Path(file_okay=False, readable=False, path_type=Path), required=True)
 @click.option("--boot-dir", type=click.Path(file_okay=False, path_type=Path), required=True)
 @click.option("--issue-dir", type=click.Path(file_okay=False, path_type=Path), required=True)
+@click.option("--ssh-dir", type=click.Path(file_okay=False, path_type=Path), required=True)
 @_report
 @speaks_plainly
-def device_first_boot(state_dir: Path, boot_dir: Path, issue_dir: Path, report: Path) -> None:
+def device_first_boot(state_dir: Path, boot_dir: Path, issue_dir: Path, ssh_dir: Path, report: Path) -> None:
     """Make the device's secrets, apply the preset of the card, and write the brochure."""
     from otppi.services.personalise import personalise
 
     _log()
-    sys.exit(personalise(state_dir, boot_dir, issue_dir, report))
+    sys.exit(personalise(state_dir, boot_dir, issue_dir, ssh_dir, report))
 
 
 @device.command("wifi-country")

@@ -48,6 +48,21 @@ def load(state_dir: Path, report: Path) -> int:
     return _told(report, told)
 
 
+def unload() -> int:
+    """Take our chains out, for a system that is to be no device any more; the rules of others stay.
+
+    Returns:
+        The exit code: 0 if none of ours is left, otherwise 1.
+    """
+    families: tuple[Family, ...] = (4, 6) if iptables.has_ipv6() and iptables.is_available(6) else (4,)
+    try:
+        iptables.load(dict.fromkeys(families, ()))
+    except HostError as error:
+        log.error("the firewall cannot be taken out", extra={"fields": {"reason": str(error)}})  # noqa: TRY400
+        return _FAILED
+    return _DONE
+
+
 def _loaded(told: FirewallReport, wanted: Mapping[Family, Rules]) -> FirewallReport:
     possible, told = _without_missing(told, wanted)
     iptables.load(possible)

@@ -50,11 +50,6 @@ class StateFolder:
         """PINs not to be tried again."""
         return self.path / "refused-pins.json"
 
-    def free_bytes(self) -> int:
-        """Return the room that is left."""
-        status = os.statvfs(self.path)
-        return status.f_bavail * status.f_frsize
-
 
 def runtime_folder(state: StateFolder, asked: Path | None) -> Path | None:
     """Choose the folder for what survives a restart of the service and no power cut.

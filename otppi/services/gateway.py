@@ -1,7 +1,6 @@
 """The composition root of the gateway: builds every part from the settings, starts and stops them in order."""
 
 import logging
-import os
 import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
@@ -47,6 +46,7 @@ from otppi.services.metrics import Metrics
 from otppi.services.network_before import SettingsBefore
 from otppi.services.sections import SECTIONS, watch_over
 from otppi.settings.store import SettingsStore
+from otppi.system import storage
 from otppi.system.network.addresses import read_interface
 from otppi.system.network.settings import EthernetSettings, NetworkSettings, WlanSettings
 from otppi.web.confirm import ConfirmPage
@@ -192,9 +192,7 @@ class Gateway:
         checks = [
             Check(name="gateway", level=Level.GREEN, finding="runs"),
             diagnosis.check_settings(sorted(self.store.problems)),
-            diagnosis.check_storage(
-                self._state.free_bytes(), is_writable=os.access(self._state.path, os.W_OK)
-            ),
+            storage.check(self._state.path),
             diagnosis.check_runtime_folder(self._journal.is_kept),
             # On a device the keeper of the clock knows more.
             *(() if self.appliance is not None else [diagnosis.check_clock(self._clock.wall_is_trusted())]),

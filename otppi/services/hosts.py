@@ -6,6 +6,7 @@ from pathlib import Path
 
 from otppi.lib.clock import Clock
 from otppi.model.checks import Check
+from otppi.services import ssh
 from otppi.services.appliance import UNITS, Host
 from otppi.settings.store import SettingsStore
 from otppi.sim.host import SimNetwork, SimPower, SimSpeaker, SimUnits
@@ -43,6 +44,7 @@ def board(store: SettingsStore, clock: TrustedClock, runtime_dir: Path | None) -
         yield from units.checks()
         yield from power.checks()
         yield from upkeep.checks(store.get(NetworkSettings).hostname)
+        yield from ssh.checks(SystemdUnits(frozenset({ssh.UNIT})))
 
     return Host(
         network=NetworkManagerNetwork(),

@@ -1,6 +1,5 @@
 """What the command line does itself where no gateway runs."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from otppi.services.folders import StateFolder
 from otppi.services.network_before import SettingsBefore
 from otppi.services.sections import SECTIONS, watch_over
 from otppi.settings.store import SettingsStore
+from otppi.system import storage
 
 # What only reads neither makes a folder nor needs the right to write to it.
 _READING = frozenset({"settings.get", "settings.check", "settings.export", "modem.list", "account.list"})
@@ -69,6 +69,6 @@ def diagnose(state_dir: Path) -> list[dict[str, Any]]:
         store = SettingsStore(state.path, SECTIONS, None)
         checks += [
             diagnosis.check_settings(sorted(store.problems)),
-            diagnosis.check_storage(state.free_bytes(), is_writable=os.access(state.path, os.W_OK)),
+            storage.check(state.path),
         ]
     return [check.as_json() for check in checks]

@@ -2,9 +2,11 @@
 
 Root writes the boot partition and the text for the screen; everything in the state folder is read and written with
 the rights of its owner, and the preset file, which anybody could have written, is understood with those rights too.
+Who may log in by SSH goes straight from that file to root's own folder: what the gateway's user can write, a taken
+over gateway included, never says who becomes root.
 
-Order: settings, born secrets, mark, and only then the file is taken off the card. After a power cut the next start
-goes on where this one was.
+Order: settings, born secrets, keys of SSH, mark, and only then the file is taken off the card. After a power cut the
+next start goes on where this one was.
 """
 
 import logging
@@ -21,10 +23,11 @@ from otppi.services.brochure import Brochure
 from otppi.services.first_boot import REPORT, Mark, Report, digest_of
 from otppi.services.folders import StateFolder
 from otppi.services.network_before import SettingsBefore
-from otppi.services.rights import rights_of_owner
+from otppi.services.rights import own_rights, rights_of_owner
 from otppi.settings.store import SettingsStore
 from otppi.system.network.born import BornSecrets, born
 from otppi.system.network.settings import NetworkSettings, WlanSettings
+from otppi.system.ssh import access
 from otppi.web.settings import AdminSettings
 
 log = logging.getLogger(__name__)
@@ -52,7 +55,9 @@ class _Person:
         return replace(self.screen, findings=self.report.lines(), **hidden)
 
 
-def personalise(state_dir: Path, boot_dir: Path, issue_dir: Path, report: Path = REPORT) -> int:
+def personalise(
+    state_dir: Path, boot_dir: Path, issue_dir: Path, ssh_dir: Path, report: Path = REPORT
+) -> int:
     """Do what is not done yet; doing it again changes nothing.
 
     Of this process there may be one thread only.
@@ -61,6 +66,7 @@ def personalise(state_dir: Path, boot_dir: Path, issue_dir: Path, report: Path =
         state_dir: The state folder of the gateway, which does not run yet.
         boot_dir: The boot partition; where there is none, nothing is preset and no brochure is written.
         issue_dir: Where the text for the screen goes, a folder in RAM.
+        ssh_dir: Who may log in by SSH; where there is none, that is not ours to say.
         report: Where the diagnosis reads what was done.
 
     Returns:
@@ -69,7 +75,7 @@ def personalise(state_dir: Path, boot_dir: Path, issue_dir: Path, report: Path =
     data, mistakes = _read(boot_dir)
     try:
         with rights_of_owner(state_dir):
-            person = _make(StateFolder(state_dir), data)
+            person = _make(StateFolder(state_dir), data, ssh_dir)
     except AlreadyHeld:
         return _fail("the gateway runs already; restart the device to apply a preset", issue_dir, report)
     except OSError as error:
@@ -91,7 +97,7 @@ def _read(boot_dir: Path) -> tuple[bytes | None, dict[str, str]]:
         return None, dict(error.errors)
 
 
-def _make(state: StateFolder, data: bytes | None) -> _Person:
+def _make(state: StateFolder, data: bytes | None, ssh_dir: Path) -> _Person:
     """Apply what is to be applied and return what the device is like then."""
     mark = Mark.load(state.path / _MARK)
     with hold(state.lock):
@@ -100,7 +106,7 @@ def _make(state: StateFolder, data: bytes | None) -> _Person:
             try:
                 # As the gateway will at its start; a preset must not be undone with it.
                 SettingsBefore(state).put_back()
-                mark, report, is_on_card = _applied(state, data, mark)
+                mark, report, is_on_card = _applied(state, data, mark, ssh_dir)
             except SettingsNotSaved as error:
                 report = Report(failures=(f"otppi.toml: {error}",))
             except SettingsError as error:
@@ -112,17 +118,24 @@ def _make(state: StateFolder, data: bytes | None) -> _Person:
     return _Person(screen=screen, mark=mark, is_on_card=is_on_card, report=report)
 
 
-def _applied(state: StateFolder, data: bytes, mark: Mark) -> tuple[Mark, Report, bool]:
+def _applied(state: StateFolder, data: bytes, mark: Mark, ssh_dir: Path) -> tuple[Mark, Report, bool]:
     """Apply a file that was not applied yet, and mark it."""
     wanted = preset.parse(data)
     if wanted.is_empty:
         return mark, Report(), False
+    keys = wanted.ssh_keys
+    with own_rights():
+        if keys is not None and not ssh_dir.is_dir():
+            raise SettingsError({"ssh_key": access.NOT_OURS})
     # All sections and their guards take a while to load, and only now they are needed.
     from otppi.services.sections import SECTIONS, watch_over
 
     store = SettingsStore(state.path, SECTIONS, None)
     watch_over(store)
     secrets = preset.apply(wanted, store, state.born)
+    if keys is not None:
+        with own_rights():
+            access.allow_only(ssh_dir, keys)
     came = {name: value for name, value in wanted.born.items() if getattr(secrets, name) == value}
     hidden = {name: digest_of(came[name].encode()) for name in _SECRETS if name in came}
     mark = Mark(digest=digest_of(data), note=wanted.note(), hidden={**mark.hidden, **hidden})

@@ -1,7 +1,7 @@
 """What an owner wants of a device before its first boot: `otppi.toml`, written by hand or by `provisioning/`."""
 
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -12,14 +12,17 @@ import tomli_w
 from otppi.gateway.accounts import Administrator
 from otppi.lib.passwords import is_stored_form
 from otppi.model.errors import SettingsError
+from otppi.services.ssh import ports_with_ssh
 from otppi.settings.fields import NotAccepted
 from otppi.settings.paths import ONLY
 from otppi.settings.section import Section, assemble, values_of
 from otppi.settings.store import SettingsStore
 from otppi.settings.suggestion import did_you_mean
 from otppi.system.clock.settings import ClockSettings
+from otppi.system.firewall.settings import OpenPort
 from otppi.system.network.born import BornSecrets, born
 from otppi.system.network.settings import EthernetSettings, NetworkSettings, WlanSettings
+from otppi.system.ssh.keys import PublicKey, read_key
 
 LONGEST_BYTES: Final = 16 * 1024
 _LONGEST_SHOWN_NAME = 40
@@ -28,6 +31,7 @@ _LONGEST_USER_NAME = 64
 _MOST_NAME_SERVERS = 2
 _SHORTEST_SETUP_SECRET, _LONGEST_SETUP_SECRET = 12, 63
 _TABLES = ("ethernet", "administrator")
+_LISTS = ("ethernet.dns", "ssh_key")
 
 
 class _Place(NamedTuple):
@@ -49,9 +53,7 @@ _PLACES: Mapping[str, _Place] = MappingProxyType(
 _OTHERS = ("setup_secret", "ethernet.dns", "administrator.name", "administrator.password", "ssh_key")
 NAMES: Final = (*_PLACES, *_OTHERS)
 # What is named in the note that takes the place of an applied file; everything else in it is secret.
-_SHOWN = tuple(
-    name for name in NAMES if name not in ("passphrase", "setup_secret", "administrator.password", "ssh_key")
-)
+_SHOWN = tuple(name for name in NAMES if name not in ("passphrase", "setup_secret", "administrator.password"))
 # These the device is born with; a reset of the access point goes back to them.
 _BORN = ("ssid", "passphrase", "setup_secret")
 
@@ -71,6 +73,12 @@ class Preset:
     def born(self) -> Mapping[str, str]:
         """Return what the device is to be born with."""
         return {name: self.given[name] for name in _BORN if name in self.given}
+
+    @property
+    def ssh_keys(self) -> tuple[PublicKey, ...] | None:
+        """Who may log in by SSH and nobody else; None leaves that as it is."""
+        lines = self.given.get("ssh_key")
+        return None if lines is None else tuple(map(read_key, lines))
 
     def as_toml(self) -> str:
         """Return the file."""
@@ -101,7 +109,8 @@ def parse(data: bytes) -> Preset:
     accepted: dict[str, Any] = {}
     for name, value in given.items():
         try:
-            if (read := _read(name, value)) not in ("", ()):
+            # No key is an order as well: SSH is switched off.
+            if (read := _read(name, value)) not in ("", ()) or name == "ssh_key":
                 accepted[name] = read
         except NotAccepted as error:
             errors[_shown_name(name)] = str(error)
@@ -115,7 +124,7 @@ def apply(preset: Preset, store: SettingsStore, born_file: Path) -> BornSecrets:
     """Put a preset into the settings and into what the device is born with; doing it again changes nothing.
 
     A device that is born already keeps what may be on its label: another SSID and passphrase become settings, and
-    another set-up secret is not taken.
+    another set-up secret is not taken. Of SSH only the ports are settings; its keys are root's (`ssh_keys`).
 
     Args:
         preset: What is wanted.
@@ -174,8 +183,10 @@ def _read(name: str, value: object) -> Any:  # noqa: ANN401 - of the setting
         # Half a name, such as `address`, was meant for a table.
         whole = {one.rpartition(".")[2]: one for one in NAMES}.get(name, name)
         raise NotAccepted(f"there is no such name{did_you_mean(whole, NAMES)}")
-    if name == "ethernet.dns" and isinstance(value, list):
-        return _name_servers(value)
+    if name in _LISTS and isinstance(value, list):
+        if not all(isinstance(one, str) for one in value):
+            raise NotAccepted("must be a list of texts in quotes")
+        return _READERS[name](value)
     if not isinstance(value, str):
         raise NotAccepted("must be text in quotes")
     if not value:
@@ -206,10 +217,8 @@ def _setup_secret(value: str) -> str:
     return value
 
 
-def _name_servers(value: str | list[object]) -> tuple[str, ...]:
+def _name_servers(value: str | Sequence[str]) -> tuple[str, ...]:
     asked = [one.strip() for one in value.split(",")] if isinstance(value, str) else value
-    if not all(isinstance(one, str) for one in asked):
-        raise NotAccepted("must be a list of texts in quotes")
     setting = EthernetSettings.declared["dns1"]
     servers = tuple(setting.read(one) for one in asked)
     if len(servers) > _MOST_NAME_SERVERS:
@@ -233,18 +242,18 @@ def _hash(value: str) -> str:
     return value
 
 
-def _no_ssh(_: str) -> str:
-    raise NotAccepted("this device has no SSH login that could use a key; remove the line")
+def _ssh_keys(value: str | Sequence[str]) -> tuple[str, ...]:
+    return tuple(read_key(one).line for one in ([value] if isinstance(value, str) else value))
 
 
-_READERS: Mapping[str, Callable[[str], Any]] = MappingProxyType(
+_READERS: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
     {
         "ssid": _ssid,
         "setup_secret": _setup_secret,
         "ethernet.dns": _name_servers,
         "administrator.name": _user_name,
         "administrator.password": _hash,
-        "ssh_key": _no_ssh,
+        "ssh_key": _ssh_keys,
     }
 )
 
@@ -291,6 +300,8 @@ def _changes(
         password = {"password": preset.given["administrator.password"], "active": True, "blocked": False}
         present = store.items(Administrator)
         changes[Administrator] = {**present, user: _laid_over(Administrator, password, present.get(user))}
+    if (keys := preset.ssh_keys) is not None:
+        changes[OpenPort] = ports_with_ssh(store.items(OpenPort), is_on=bool(keys))
     return changes
 
 

@@ -33,3 +33,27 @@ def rights_of_owner(folder: Path) -> Iterator[None]:
         os.seteuid(0)
         os.setegid(own_group)
         os.setgroups(before)
+
+
+@contextmanager
+def own_rights() -> Iterator[None]:
+    """Act as whom this process was started by again, for a block within `rights_of_owner`.
+
+    Of this process there may be one thread only.
+
+    Raises:
+        OSError: The rights cannot be changed.
+    """
+    if os.geteuid() == os.getuid():
+        yield
+        return
+    uid, gid, groups = os.geteuid(), os.getegid(), os.getgroups()
+    os.seteuid(os.getuid())
+    os.setegid(os.getgid())
+    os.setgroups([])
+    try:
+        yield
+    finally:
+        os.setgroups(groups)
+        os.setegid(gid)
+        os.seteuid(uid)

@@ -63,17 +63,24 @@ def ensure_certificate(directory: Path, names: Sequence[str], clock: Clock | Non
 
     A certificate is renewed if it lacks one of the names or, by a clock that can be trusted, has less than 30
     days left or is not valid yet. The key stays the same, for clients that pin it. A pair that was not made
-    here is left alone as long as it is one. Making takes a process of some seconds, which is waited for.
+    here is left alone as long as it is one. Making takes a process of some seconds, which is waited for. Where a
+    renewal fails, the old one stays.
 
     Raises:
-        CannotMakeCertificate: That process failed.
+        CannotMakeCertificate: That process failed, and there is no old one.
         OSError: The files cannot be read or written.
     """
     clock = clock or SystemClock()
     certificate, key = directory / "tls.crt", directory / "tls.key"
-    if not (_fits_together(certificate, key) and _is_current(_origin(certificate), names, clock)):
+    if not _fits_together(certificate, key):
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         _renew(certificate, key, names, clock)
+    elif not _is_current(_origin(certificate), names, clock):
+        try:
+            _renew(certificate, key, names, clock)
+        except (CannotMakeCertificate, OSError) as error:
+            # As with a full disk. Clients that pin the old one, or do not look, are still served.
+            log.warning("the old TLS certificate stays", extra={"fields": {"reason": str(error)}})
     return CertificateFiles(certificate, key, _fingerprint(_text(certificate)))
 
 

@@ -35,21 +35,23 @@ Architecture: arm64
 Version: 1.0
 
 """
-# Bytes at the start, in the middle (across a block's end) and in the last, incomplete stretch; zeros between.
-FILLED = {0: b"boot" * 1000, 3 * 4096 - 10: b"x" * 20, 1_040_000: os.urandom(5000)}
+# Bytes at the start, in the middle (across a block's end), zeros that are contents, and the last, incomplete stretch;
+# holes between.
+FILLED = {0: b"boot" * 1000, 3 * 4096 - 10: b"x" * 20, 50 * 4096: bytes(8192), 1_040_000: os.urandom(5000)}
 IMAGE_SIZE = 4096 * 256
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A release of a small image, by suffix, with the image itself."""
-    needs.programs("bmaptool", "xz", "fallocate")
+    needs.programs("bmaptool", "xz")
     folder = tmp_path_factory.mktemp("release")
     image = folder / "otppi.img"
-    content = bytearray(IMAGE_SIZE)
-    for offset, data in FILLED.items():
-        content[offset : offset + len(data)] = data
-    image.write_bytes(content)
+    with image.open("wb") as file:
+        for offset, data in FILLED.items():
+            file.seek(offset)
+            file.write(data)
+        file.truncate(IMAGE_SIZE)
     (folder / "status").write_text(STATUS)
     files = release.release(image, folder / "status", folder / "out", "", MADE_AT)
     stem = f"otppi-{otppi.__version__}-arm64"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from otppi.system.ssh import access
 from tests import needs
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -21,8 +22,10 @@ TOPICS = [
     "30-python",
     "40-users",
     "50-services",
+    "60-storage",
     "90-clean",
     "95-raspberrypi",
+    "97-dates",
     "98-inventory",
 ]
 HOST_SCRIPTS = sorted([*STAGE.rglob("*-run.sh"), STAGE / "prerun.sh"])
@@ -89,6 +92,8 @@ def test_shellcheck_has_nothing_to_say():
         *HOST_SCRIPTS,
         *CHROOT_SCRIPTS,
         IMAGE / "build.sh",
+        IMAGE / "layout.sh",
+        STAGE / "60-storage/files/init",
         IMAGE / "wheels.sh",
         ROOT / "pi-gen-config",
     ]
@@ -242,23 +247,25 @@ def test_only_what_a_device_needs_stays(used):
 
 
 def test_nothing_is_younger_than_the_source_but_python_files_of_packages(used):
+    (used / "sys").mkdir()
     older = used / "usr/bin/tool"
     os.utime(older, (EPOCH - 100, EPOCH - 100))
 
-    done = run("90-clean/00-run.sh", used, SOURCE_DATE_EPOCH=str(EPOCH))
+    done = run("97-dates/00-run.sh", used, SOURCE_DATE_EPOCH=str(EPOCH))
 
     assert done.returncode == 0, done.stderr
     dates = {str(path.relative_to(used)): int(path.lstat().st_mtime) for path in used.rglob("*")}
     assert dates.pop("usr/lib/python3/dist-packages/debian.py") > EPOCH
     assert dates.pop("usr/bin/tool") == EPOCH - 100
+    assert dates.pop("sys") > EPOCH
     assert set(dates.values()) == {EPOCH}
 
 
 def test_cleaning_twice_is_cleaning_once(used):
-    run("90-clean/00-run.sh", used, SOURCE_DATE_EPOCH=str(EPOCH))
+    run("90-clean/00-run.sh", used)
     before = there(used)
 
-    assert run("90-clean/00-run.sh", used, SOURCE_DATE_EPOCH=str(EPOCH)).returncode == 0
+    assert run("90-clean/00-run.sh", used).returncode == 0
     assert there(used) == before
 
 
@@ -272,7 +279,7 @@ def test_a_link_in_the_device_leads_nowhere_out_of_it(used, tmp_path):
     (used / "etc/resolv.conf").unlink()
     (used / "etc/resolv.conf").symlink_to(outside / "resolv.conf")
 
-    assert run("90-clean/00-run.sh", used, SOURCE_DATE_EPOCH=str(EPOCH)).returncode == 0
+    assert run("90-clean/00-run.sh", used).returncode == 0
     assert there(outside) == {"precious"}
 
 
@@ -311,11 +318,12 @@ def test_the_boot_partition_gets_our_words_once(raspberry):
 
     config = (raspberry / "boot/firmware/config.txt").read_text()
     added = (OVERLAY / "usr/share/otppi/config.txt.append").read_text()
-    assert config == f"dtparam=audio=on\n[cm5]\ndtoverlay=dwc2,dr_mode=host\n{added}"
+    end = "# OTP-Pi: end, in cmdline.txt: cgroup_enable=memory\n"
+    assert config == f"dtparam=audio=on\n[cm5]\ndtoverlay=dwc2,dr_mode=host\n{added}{end}"
     words = (OVERLAY / "usr/share/otppi/cmdline.txt.append").read_text().split()
     assert (raspberry / "boot/firmware/cmdline.txt").read_text() == (
         "console=tty1 root=ROOTDEV rootfstype=ext4 fsck.repair=yes rootwait "
-        + " ".join([*words, "rfkill.default_state=1"])
+        + " ".join([*words, "rfkill.default_state=1", "ro", "init=/usr/lib/otppi/init"])
         + "\n"
     )
 
@@ -332,6 +340,32 @@ def test_the_radio_is_not_blocked_and_no_file_switches_ssh_or_a_user_on(raspberr
     }
 
 
+# Storage --------------------------------------------------------------------------------------------------------------
+
+
+def test_the_device_starts_with_a_program_of_ours_and_has_every_place_that_it_mounts_on(device):
+    needs.root()
+    for _ in range(2):
+        done = run("60-storage/00-run.sh", device)
+        assert done.returncode == 0, done.stderr
+
+    first = device / "usr/lib/otppi/init"
+    assert first.stat().st_mode & 0o777 == 0o755
+    assert first.read_text().startswith("#!/bin/sh\n"), "it is run before anything but the root is there"
+    assert all((device / place).is_dir() for place in ("data", "mnt", "boot/firmware"))
+    assert (device / "data").stat().st_mode & 0o777 == 0o700
+
+
+def test_systemd_mounts_the_boot_partition_closed_and_leaves_the_root_alone(device):
+    needs.root()
+    run("60-storage/00-run.sh", device)
+
+    lines = (device / "etc/fstab").read_text().splitlines()
+    (entry,) = [line.split() for line in lines if not line.startswith("#")]
+    assert (entry[0], entry[1], entry[5]) == ("BOOTDEV", "/boot/firmware", "2")
+    assert {"umask=0077", "noatime", "nofail"} <= set(entry[3].split(","))
+
+
 # Services and inventory -----------------------------------------------------------------------------------------------
 
 
@@ -343,9 +377,22 @@ def test_the_device_has_its_name_and_the_presets_say_what_is_off(device):
     assert (device / "etc/hostname").read_text() == "otppi\n"
     assert "127.0.1.1\totppi\n" in (device / "etc/hosts").read_text()
     preset = (device / "usr/lib/systemd/system-preset/40-otppi-image.preset").read_text()
-    assert "disable ssh.service\n" in preset
+    assert "disable NetworkManager-wait-online.service\n" in preset
     # systemd takes the first rule that fits, in the order of file names; ours must not touch the gateway's own.
     assert "otppi" not in "".join(line for line in preset.splitlines() if not line.startswith("#"))
+
+
+def test_ssh_starts_only_where_root_let_somebody_in_and_reads_what_root_wrote(device):
+    needs.root()
+    run("50-services/00-run.sh", device)
+
+    unit = (device / "usr/lib/systemd/system/ssh.service.d/50-otppi.conf").read_text().splitlines()
+    assert f"ConditionPathExists={access.FOLDER / access.KEYS}" in unit
+    # Which keys: otherwise those of the start before.
+    assert "After=otppi-first-boot.service" in unit
+    sshd = (device / "etc/ssh/sshd_config.d/10-otppi.conf").read_text().splitlines()
+    assert f"AuthorizedKeysFile {access.FOLDER / access.KEYS}" in sshd
+    assert f"HostKey {access.FOLDER / access.HOST_KEY}" in sshd
 
 
 def test_what_is_installed_is_handed_out_where_pi_gen_wants_it_and_only_there(device, tmp_path):
@@ -369,6 +416,7 @@ def test_wheels_that_were_fetched_before_are_laid_out_for_the_chroot(device, tmp
     assert done.returncode == 0, done.stderr
     assert {path.name for path in (device / "usr/lib/otppi/wheels").iterdir()} == {
         "invented-1-py3-none-any.whl",
+        "make-environment.sh",
         "requirements.lock",
     }
 

@@ -13,8 +13,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.image_bench.disk import Parts
+from tests.image_bench.disk import DISK_ID, Parts
+from tests.image_bench.kinds import VIRTUAL, Kind
+from tests.image_bench.recipe import STAGE
 from tests.image_bench.wire import Done, Line, MachineFailed, Monitor, RootShell
+from tests.image_bench.writes import logged
 
 _COMMAND_S = 60.0
 _SHELL_S = 180.0
@@ -22,13 +25,11 @@ _BOOT_S = 300.0
 _PLUG_S = 20.0
 _GLANCE_S = 0.3
 TOOLBOX = "/run/toolbox"
-# Raspberry Pi OS names Ethernet eth0 by the same word. A shell without a password exists only in this machine.
+# What the device's own cmdline.txt has; Raspberry Pi OS names Ethernet eth0 by the last word.
 _WORDS = (
-    "root=LABEL=rootfs",
+    f"root=PARTUUID={DISK_ID.removeprefix('0x')}-02",
+    *(STAGE / "95-raspberrypi/files/cmdline.words").read_text().split(),
     "net.ifnames=0",
-    "systemd.debug_shell=hvc0",
-    "systemd.mask=serial-getty@hvc0.service",
-    "systemd.show_status=1",
 )
 _RADIO = ("modules_load=mac80211_hwsim", "mac80211_hwsim.radios=2")
 
@@ -37,6 +38,7 @@ _RADIO = ("modules_load=mac80211_hwsim", "mac80211_hwsim.radios=2")
 class Board:
     """What the machine is made of."""
 
+    kind: Kind = VIRTUAL
     ram_mib: int = 1024
     has_radio: bool = True
     forwarded: Sequence[int] = (22, 80, 443, 8888, 8899)  # TCP ports of its Ethernet side
@@ -45,33 +47,34 @@ class Board:
     reaches_tester: bool = False  # the guest may open connections to this machine, as 10.0.2.2
 
 
-@dataclass(kw_only=True)
-class _Card:
-    """The disk that is written to; it stays over power cuts."""
-
-    file: Path
-    parts: Parts
-
-    @classmethod
-    def fresh(cls, parts: Parts, folder: Path) -> "_Card":
-        file = folder / "card.qcow2"
-        subprocess.run(
-            ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", str(parts.root), str(file)],
-            check=True,
-            timeout=60,
-        )
-        return cls(file=file, parts=parts)
-
-
 class Machine:
     """One board with one card; `power_on` and `cut_power` as often as wanted. One caller at a time."""
 
-    def __init__(self, parts: Parts, board: Board | None = None) -> None:
-        """Make the card; nothing runs yet."""
+    def __init__(
+        self,
+        parts: Parts,
+        board: Board | None = None,
+        *,
+        card: Path | None = None,
+        writes: Path | None = None,
+    ) -> None:
+        """Make the card; nothing runs yet.
+
+        Args:
+            parts: What the machine is given.
+            board: What it is made of.
+            card: A raw image to go on from, itself left as it is; without it the card is as the image.
+            writes: Where the next run keeps a log of all that it writes to the card.
+        """
         self.board = board or Board()
         self.folder = Path(tempfile.mkdtemp(prefix="otppi-machine-"))
         self._parts = parts
-        self._card = _Card.fresh(parts, self.folder)
+        self.card = self.folder / "card.qcow2"
+        self._writes = writes
+        based_on = ("-F", "qcow2", "-b", str(parts.card)) if card is None else ("-F", "raw", "-b", str(card))
+        subprocess.run(
+            ["qemu-img", "create", "-q", "-f", "qcow2", *based_on, str(self.card)], check=True, timeout=60
+        )
         self._process: subprocess.Popen[bytes] | None = None
         self._plugged: dict[str, str] = {}
         self.ports: Mapping[int, int] = {}
@@ -110,11 +113,12 @@ class Machine:
 
     def wait_until_up(self) -> None:
         """Wait until systemd has done all jobs of the boot, well or not."""
-        self.shell.open(_SHELL_S)
+        self.shell.open(_SHELL_S * self.board.kind.patience)
         state = 'case "$(systemctl is-system-running)" in running | degraded) true ;;'
         until_done = f"{state} *) systemctl list-jobs; false ;; esac"
         self.wait_for(until_done, limit_s=_BOOT_S, what="the end of the boot")
-        self.run(f"mkdir -p {TOOLBOX} && mount -o ro,exec LABEL=toolbox {TOOLBOX}")
+        if self.board.kind.has_toolbox:
+            self.run(f"mkdir -p {TOOLBOX} && mount -o ro,exec LABEL=toolbox {TOOLBOX}")
 
     def run(self, script: str, *, limit_s: float = _COMMAND_S, check: bool = True) -> Done:
         """Run a script in the guest as root.
@@ -122,14 +126,14 @@ class Machine:
         Raises:
             MachineFailed: It did not end in time; or it failed and `check` is true.
         """
-        done = self.shell.run(script, limit_s)
+        done = self.shell.run(script, limit_s * self.board.kind.patience)
         if check and done.code != 0:
             raise MachineFailed(f"{script}\nended with {done.code}: {done.said}")
         return done
 
     def wait_for(self, script: str, *, limit_s: float = _COMMAND_S, what: str = "") -> str:
         """Wait until a script succeeds and return what it said."""
-        until = time.monotonic() + limit_s
+        until = time.monotonic() + limit_s * self.board.kind.patience
         while True:
             done = self.run(script, check=False)
             if done.code == 0:
@@ -167,7 +171,7 @@ class Machine:
         node: dict[str, object] = {"driver": "raw", "node-name": f"{name}-disk"}
         self.monitor.do("blockdev-add", **node, file={"driver": "file", "filename": str(image)})
         self._plug("usb-storage", name, drive=f"{name}-disk", serial=name)
-        until = time.monotonic() + _PLUG_S
+        until = time.monotonic() + _PLUG_S * self.board.kind.patience
         while not (fresh := set(self._disks()) - known):
             if time.monotonic() > until:
                 raise MachineFailed(f"the stick {name} did not show up")
@@ -215,49 +219,32 @@ class Machine:
         return self.run("ls /sys/block").said.split()
 
     def _plug(self, driver: str, name: str, **properties: str) -> None:
-        self.monitor.do("device_add", driver=driver, id=name, bus="usb.0", **properties)
+        self.monitor.do("device_add", driver=driver, id=name, bus=self.board.kind.usb_bus, **properties)
         self._plugged[name] = driver
 
     def _unplug(self, name: str) -> None:
         self.monitor.do("device_del", id=name)
-        self.monitor.wait_for("DEVICE_DELETED", _PLUG_S, device=name)
+        self.monitor.wait_for("DEVICE_DELETED", _PLUG_S * self.board.kind.patience, device=name)
         del self._plugged[name]
 
     def _command(self) -> list[str]:
-        is_amd64 = self._parts.architecture == "amd64"
-        console = "ttyS0" if is_amd64 else "ttyAMA0"
-        radio = _RADIO if self.board.has_radio else ()
-        words = (*_WORDS, *radio, f"console={console}", *self.board.words)
-        kind = (
-            ["qemu-system-x86_64", "-M", "q35", "-cpu", "max"]
-            if is_amd64
-            else ["qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a72"]
-        )
+        kind = self.board.kind
+        card = str(self.card) if self._writes is None else logged(self.card, self._writes)
+        words = (*_WORDS, *(_RADIO if self.board.has_radio else ()), *kind.words(self._parts.architecture))
         return [
-            *kind,
-            *("-accel", "tcg,thread=multi,tb-size=512", "-smp", "2", "-m", str(self.board.ram_mib)),
-            *(
-                "-kernel",
-                str(self._parts.kernel),
-                "-initrd",
-                str(self._parts.initrd),
-                "-append",
-                " ".join(words),
-            ),
-            *("-drive", f"file={self._card.file},if=virtio,cache=writeback"),
-            *("-drive", f"file={self._parts.toolbox},if=virtio,format=raw,readonly=on"),
-            *("-device", "qemu-xhci,id=usb", "-nic", self._nic()),
+            *kind.command(self._parts, card, self.board.mac),
+            *("-m", str(self.board.ram_mib), "-netdev", self._network()),
+            *("-kernel", str(self._parts.kernel), "-initrd", str(self._parts.initrd)),
+            *("-append", " ".join((*words, *self.board.words))),
             *("-display", "none", "-monitor", "none", "-no-reboot", "-nodefaults"),
             *("-qmp", "unix:qmp,server=on,wait=off"),
-            *("-chardev", "socket,id=console,path=console,server=on,wait=off", "-serial", "chardev:console"),
+            *("-chardev", "socket,id=console,path=console,server=on,wait=off"),
             *("-chardev", "socket,id=shell,path=shell,server=on,wait=off"),
-            *("-device", "virtio-serial-pci", "-device", "virtconsole,chardev=shell"),
         ]
 
-    def _nic(self) -> str:
+    def _network(self) -> str:
         forwards = "".join(f",hostfwd=tcp:127.0.0.1:{here}-:{there}" for there, here in self.ports.items())
-        restrict = "off" if self.board.reaches_tester else "on"
-        return f"user,model=virtio-net-pci,mac={self.board.mac},restrict={restrict}{forwards}"
+        return f"user,id=net,restrict={'off' if self.board.reaches_tester else 'on'}{forwards}"
 
 
 def _free_port() -> int:

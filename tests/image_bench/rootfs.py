@@ -6,82 +6,92 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.image_bench.recipe import Recipe, cache
+from tests.image_bench.binfmt import let_run
+from tests.image_bench.recipe import Recipe, cache, own_architecture
 
 _BUILD_S = 2400.0  # arm64 under emulation
 _SCRIPTS_S = 1200.0
-_NO_MANUALS = ("/usr/share/man/*", "/usr/share/doc/*", "/usr/share/locale/*")
+_BENCH = Path(__file__).parent
+# All mounts of the scripts go with them, and all programs that they left running.
+_OWN_MOUNTS = ("unshare", "--mount", "--fork", "--pid", "--kill-child")
 
 
 class BuildFailed(Exception):
     """A program that builds the image failed; the message has the end of what it said."""
 
 
-def base(recipe: Recipe) -> Path:
-    """Return the packed file system before the stage's scripts; it is built when the cache has none. Takes minutes."""
-    packed = cache() / f"base-{recipe.architecture}-{recipe.base_key()}.tar.zst"
+def base_file(recipe: Recipe, packages: Sequence[str]) -> Path:
+    """Return where `base` keeps what it built."""
+    return cache() / f"base-{recipe.architecture}-{recipe.base_key(packages)}.tar.zst"
+
+
+def base(recipe: Recipe, packages: Sequence[str]) -> Path:
+    """Return a packed file system with these packages; it is built when the cache has none. Takes minutes."""
+    packed = base_file(recipe, packages)
     if not packed.exists():
+        let_run(recipe.architecture)
         new = packed.with_suffix(".new")
-        run(
-            *_mmdebstrap(recipe, recipe.packages(), "minbase"),
-            "--format=tar",
-            recipe.suite,
-            f"{new}",
-            archive(),
-            limit_s=_BUILD_S,
-            INITRD="No",
-        )
+        command = (*recipe.bootstrap("minbase", packages), "--format=tar", recipe.suite, str(new), archive())
+        run(*command, limit_s=_BUILD_S, INITRD="No")
         run("zstd", "-q", "-3", "-T0", "--rm", "-f", str(new), "-o", str(packed), limit_s=_BUILD_S)
     return packed
 
 
+def usual_architecture() -> str:
+    """Return the product's if its base is in the cache; otherwise this machine's, which needs no emulation to build."""
+    product = Recipe(architecture="arm64")
+    return "arm64" if base_file(product, product.packages()).exists() else own_architecture()
+
+
+def unpacked(recipe: Recipe, packages: Sequence[str], tree: Path) -> None:
+    """Make a root file system with these packages."""
+    unpack = ("tar", "--extract", "--zstd", "--numeric-owner", "--xattrs", "--xattrs-include=*")
+    tree.mkdir(parents=True)
+    run(*unpack, "-f", str(base(recipe, packages)), "-C", str(tree), limit_s=_SCRIPTS_S)
+
+
 def extracted(recipe: Recipe, packages: Sequence[str], to: Path) -> None:
-    """Unpack packages for the guest without installing them."""
-    run(
-        *_mmdebstrap(recipe, packages, "extract"),
-        "--format=directory",
-        recipe.suite,
-        str(to),
-        archive(),
-        limit_s=_BUILD_S,
-    )
+    """Unpack packages and what they lean on, without installing them."""
+    let_run(recipe.architecture)
+    command = recipe.bootstrap("extract", packages)
+    run(*command, "--format=directory", recipe.suite, str(to), archive(), limit_s=_BUILD_S)
 
 
 def staged(recipe: Recipe, tree: Path) -> None:
-    """Unpack the base into a folder and run the stage's scripts on it."""
-    tree.mkdir(parents=True)
-    run(
-        "tar",
-        "--extract",
-        "--zstd",
-        "--numeric-owner",
-        "--xattrs",
-        "--xattrs-include=*",
-        "-f",
-        str(base(recipe)),
-        "-C",
-        str(tree),
-        limit_s=_SCRIPTS_S,
-    )
-    runner = Path(__file__).parent / "run-stage.sh"
-    scripts = [str(one) for one in recipe.sub_stages()]
-    run(
-        "unshare",
-        "--mount",
-        "--fork",
-        "--pid",
-        "--kill-child",
-        str(runner),
-        str(tree),
-        str(recipe.stage),
-        recipe.suite,
-        *scripts,
-        limit_s=_SCRIPTS_S,
-    )
+    """Make a root file system: the base in a folder, then the stage's scripts, by the runner or by pi-gen."""
+    let_run(recipe.architecture)
+    if recipe.pigen is None:
+        unpacked(recipe, recipe.packages(), tree)
+        _run_stage(recipe, tree)
+    else:
+        _run_pigen(recipe, recipe.pigen, tree)
     # As pi-gen's export does it: the first boot is one.
     (tree / "etc/machine-id").write_text("uninitialized\n")
-    (tree / "var/lib/dbus/machine-id").unlink(missing_ok=True)
-    shutil.rmtree(tree / "var/lib/apt/lists", ignore_errors=True)
+    for one in (tree / "etc/machine-id", tree / "etc"):
+        os.utime(one, (recipe.date_s, recipe.date_s))
+
+
+def _run_stage(recipe: Recipe, tree: Path) -> None:
+    runner = (str(_BENCH / "run-stage.sh"), str(tree), str(recipe.stage), recipe.suite)
+    scripts = [str(one) for one in recipe.sub_stages()]
+    run(*_OWN_MOUNTS, *runner, *scripts, limit_s=_SCRIPTS_S, SOURCE_DATE_EPOCH=str(recipe.date_s))
+
+
+def _run_pigen(recipe: Recipe, pigen: Path, tree: Path) -> None:
+    ground = base(recipe, recipe.ground())
+    work = tree.with_name(f"{tree.name}-pigen")
+    runner = (str(_BENCH / "pigen/run.sh"), str(pigen), str(work), str(recipe.stage), str(ground))
+    try:
+        run(
+            *_OWN_MOUNTS,
+            *runner,
+            limit_s=_BUILD_S,
+            RELEASE=recipe.suite,
+            SOURCE_DATE_EPOCH=str(recipe.date_s),
+        )
+        (work / recipe.stage.name / "rootfs").rename(tree)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
 
 
 def archive() -> str:
@@ -123,16 +133,3 @@ def run(*command: str, limit_s: float, **environment: str) -> str:
     if done.returncode != 0:
         raise BuildFailed(f"{' '.join(command)} failed:\n{said[-4000:]}")
     return said
-
-
-def _mmdebstrap(recipe: Recipe, packages: Sequence[str], variant: str) -> list[str]:
-    return [
-        "mmdebstrap",
-        f"--architectures={recipe.architecture}",
-        f"--variant={variant}",
-        "--components=main",
-        f"--include={','.join(packages)}",
-        '--aptopt=Apt::Install-Recommends "false"',
-        "--dpkgopt=force-unsafe-io",
-        *(f"--dpkgopt=path-exclude={one}" for one in _NO_MANUALS),
-    ]

@@ -1,19 +1,21 @@
 """One board for all tests of this folder: booted once, which the modules use one after the other."""
 
 import os
-import platform
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests import needs
+from tests.image_bench import binfmt
 from tests.image_bench.disk import Parts, parts
 from tests.image_bench.machine import Board, Machine
 from tests.image_bench.radio import Station
 from tests.image_bench.recipe import Recipe
+from tests.image_bench.rootfs import usual_architecture
 
 _BUILD_S = 3600
-_BUILDERS = ("mmdebstrap", "mke2fs", "bsdtar", "zstd", "xz", "modprobe", "qemu-img", "unshare")
+_BUILDERS = ("mmdebstrap", "mke2fs", "mkfs.vfat", "sfdisk", "cpio", "zstd", "xz", "modprobe", "unshare")
 _EMULATORS = {"amd64": "qemu-system-x86_64", "arm64": "qemu-system-aarch64"}
 
 
@@ -21,24 +23,27 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "image_boot" in item.path.parts:
             item.add_marker(pytest.mark.image)
-            item.add_marker(
-                pytest.mark.timeout(_BUILD_S if "image" in getattr(item, "fixturenames", ()) else 600)
-            )
+            builds = {"image", "recipe"} & set(getattr(item, "fixturenames", ()))
+            item.add_marker(pytest.mark.timeout(_BUILD_S if builds else 600))
 
 
 @pytest.fixture(scope="session")
-def architecture() -> str:
-    """OTPPI_IMAGE_ARCHITECTURE, or what this machine builds without emulation."""
-    own = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), "arm64")
-    return os.environ.get("OTPPI_IMAGE_ARCHITECTURE") or own
-
-
-@pytest.fixture(scope="session")
-def image(architecture: str) -> Parts:
-    """The image, built if the cache has none."""
+def recipe() -> Recipe:
+    """Of OTPPI_IMAGE_ARCHITECTURE, or what can be had soon; by pi-gen's engine if PIGEN_DIR has a checkout of it."""
     needs.root()
-    needs.programs(*_BUILDERS, _EMULATORS[architecture])
-    return parts(Recipe(architecture=architecture))
+    needs.programs(*_BUILDERS)
+    architecture = os.environ.get("OTPPI_IMAGE_ARCHITECTURE") or usual_architecture()
+    if not binfmt.is_known(architecture):
+        needs.file(binfmt.rule(architecture))
+    pigen = os.environ.get("PIGEN_DIR")
+    return Recipe(architecture=architecture, pigen=Path(pigen).resolve() if pigen else None)
+
+
+@pytest.fixture(scope="session")
+def image(recipe: Recipe) -> Parts:
+    """The image, built if the cache has none."""
+    needs.programs("qemu-img", _EMULATORS[recipe.architecture])
+    return parts(recipe)
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,8 @@ from ipaddress import ip_address
 
 import pytest
 
+pytestmark = pytest.mark.short
+
 ADMIN, PORTAL, REST, HTTPS, SSH = 8888, 80, 8899, 443, 22
 OWN = "192.168.0.11"
 

@@ -1,4 +1,14 @@
+import http.client
 import json
+
+import pytest
+
+pytestmark = pytest.mark.short
+
+ADMIN, REST, HTTPS, PORTAL, SSH = 8888, 8899, 443, 80, 22
+# What a board without modem, clock chip and internet is advised of.
+MISSING = {"modems", "real-time clock"}
+MEMORY_MIB = 250
 
 
 def test_it_boots_without_a_failed_unit(machine):
@@ -26,7 +36,42 @@ def test_diagnosis_finds_nothing_red(machine):
     checks = {one["name"]: one for one in json.loads(done.said)}
     bad = {name: one["finding"] for name, one in checks.items() if one["level"] == "red"}
     assert bad == {}
+    assert {name for name, one in checks.items() if one["level"] == "yellow"} <= MISSING, checks
     assert done.code == 0
+
+
+def test_all_services_together_leave_room_on_a_board_of_1_gb(machine):
+    said = machine.run("awk '/^MemTotal|^MemAvailable/ { print $2 }' /proc/meminfo").said
+    total_kib, available_kib = map(int, said.split())
+    assert (total_kib - available_kib) / 1024 <= MEMORY_MIB
+
+
+def answers(machine, port):
+    """Whether somebody speaks HTTP or SSH there, seen from Ethernet."""
+    connection = http.client.HTTPConnection("127.0.0.1", machine.ports[port], timeout=10)
+    try:
+        connection.request("GET", "/")
+        return connection.getresponse().status < 500
+    except http.client.BadStatusLine as error:
+        return bool(error.line.strip())
+    except OSError:
+        return False
+    finally:
+        connection.close()
+
+
+def test_ethernet_sees_the_services_and_nothing_else(machine):
+    machine.wait_for("ip -4 address show eth0 | grep -q 'inet 10.0.2.15/'")
+    assert {port for port in (ADMIN, REST, PORTAL, SSH) if answers(machine, port)} == {ADMIN, REST}
+
+
+def test_an_administrator_can_be_made(machine):
+    machine.run("printf 'correct horse battery\\n' | otppi admin add owner --password-stdin")
+    assert machine.run("otppi admin list").said.split() == ["owner"]
+    stored = machine.run("cat /var/lib/otppi/settings/admins.json").said
+    assert "scrypt$" in stored
+    assert "correct horse" not in stored
+    machine.run("otppi admin remove owner")
 
 
 def test_the_secrets_are_private(machine):

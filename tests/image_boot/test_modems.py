@@ -49,6 +49,7 @@ def newest_code(line, count):
     return re.fullmatch(r"Your code is (\d+)", line.messages[-1].text)[1]
 
 
+@pytest.mark.short
 def test_a_modem_that_is_plugged_in_sends_a_code_that_verifies(machine, rack, rest):
     port = rack.plug("m0")
     machine.run(f"otppi modem add --name first --port {port} --default")

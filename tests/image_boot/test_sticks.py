@@ -30,6 +30,7 @@ def value(machine, path):
     return machine.run(f"otppi settings get {path}").said
 
 
+@pytest.mark.short
 def test_a_stick_resets_what_it_names_and_only_once(machine, make_stick, with_changes):
     machine.plug_stick("good", make_stick("good", VERIFY, "RESET_SMS = true", "RESET_API = false"))
     machine.wait_for('test "$(otppi settings get sms.answer_limit_s)" != 77.0', limit_s=SEEN_S)

@@ -106,6 +106,31 @@ def test_brochures_that_may_be_printed_are_not_overwritten(make):
     assert (out / "brochures.html").read_bytes() == before
 
 
+def test_the_file_of_a_public_key_is_all_that_ssh_needs(make, tmp_path):
+    line = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"
+    (tmp_path / "id.pub").write_text(f"{line} ann@desk\n")
+    done = cards("one", tmp_path / "one", "--name", "kasir", "--ssh-key", tmp_path / "id.pub")
+    assert done.returncode == 0, done.stderr
+    done, out = make(f"name,ssh_key\ntoko-1,{line} ann@desk\ntoko-2,\n")
+    assert done.returncode == 0, done.stderr
+    for folder, name in ((tmp_path / "one", "kasir"), (out, "toko-1")):
+        (key,) = parse(toml(folder, name).encode()).ssh_keys
+        assert key.line == f"{line} ann@desk"
+    assert parse(toml(out, "toko-2").encode()).ssh_keys is None
+
+
+@pytest.mark.parametrize(
+    "text", ["-----BEGIN OPENSSH PRIVATE KEY-----\nc2VjcmV0\n", "ssh-ed25519 AAAA", "c2VjcmV0"]
+)
+def test_what_is_no_public_key_is_refused_and_not_shown(tmp_path, text):
+    (tmp_path / "id").write_text(text)
+    done = cards("one", tmp_path / "out", "--ssh-key", tmp_path / "id")
+    assert done.returncode != 0
+    assert "ssh_key: " in done.stderr
+    assert "c2VjcmV0" not in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
 def test_one_card_is_made_without_a_table(tmp_path):
     done = cards(
         *("one", tmp_path / "out", "--name", "kasir", "--country", "ID", "--administrator", "ann"),

@@ -187,10 +187,16 @@ main()
 
 
 def _put_secrets(tree: Path) -> None:
-    for name in ("etc/shadow", "etc/NetworkManager/system-connections/secret", "boot/firmware/otppi.toml"):
+    for name in (
+        "etc/shadow",
+        "etc/NetworkManager/system-connections/secret",
+        "boot/firmware/otppi.toml",
+        "data/system/ssh/authorized_keys",
+    ):
         (tree / name).parent.mkdir(parents=True, exist_ok=True)
         (tree / name).write_text("invented\n")
     (tree / "etc/NetworkManager/system-connections/secret").chmod(0o600)
+    (tree / "data/system/ssh").chmod(0o700)
 
 
 def _put_units(tree: Path) -> None:

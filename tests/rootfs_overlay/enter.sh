@@ -13,7 +13,7 @@ root=$stage/root
 
 mount --make-rprivate /
 mount -t tmpfs -o mode=755 tmpfs "$root"
-mkdir "$root"/{usr,etc,var,run,proc,sys,dev,tmp,root,home,boot,old}
+mkdir "$root"/{usr,etc,var,run,proc,sys,dev,tmp,root,home,boot,data,old}
 for link in bin sbin lib lib64; do
     ln -s "usr/$link" "$root/$link"
 done
@@ -24,6 +24,7 @@ while read -r source place; do
 done <"$stage/binds"
 cp -a "$stage/tree/etc/." "$root/etc/"
 cp -a "$stage/tree/boot/." "$root/boot/"
+cp -a "$stage/tree/data/." "$root/data/"
 chmod 1777 "$root/tmp"
 
 mount -t proc proc "$root/proc"

@@ -128,6 +128,7 @@ DEEDS: dict[str, Callable[[], object]] = {
         for folder in (
             "/boot",
             "/boot/firmware",
+            "/data/system/ssh",
             "/etc",
             "/etc/NetworkManager/dnsmasq-shared.d",
             "/run",
@@ -148,6 +149,7 @@ DEEDS: dict[str, Callable[[], object]] = {
         f"read {path}": lambda path=path: read(path)
         for path in (
             "/boot/firmware/otppi.toml",
+            "/data/system/ssh/authorized_keys",
             "/etc/NetworkManager/system-connections/secret",
             "/etc/shadow",
             "/proc/meminfo",

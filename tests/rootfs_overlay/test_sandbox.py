@@ -38,9 +38,11 @@ ALLOWED = {
     "otppi-firewall.service": _RULES | {"write /run/otppi-firewall", "read /var/lib/otppi/secret"},
     "otppi-first-boot.service": {
         "write /boot/firmware",
+        "write /data/system/ssh",
         "write /run/issue.d",
         "write /run/otppi-first-boot",
         "read /boot/firmware/otppi.toml",
+        "read /data/system/ssh/authorized_keys",
         "write /var/lib/otppi as its owner",
         "read /var/lib/otppi/secret as its owner",
     },
@@ -169,22 +171,27 @@ def test_the_first_boots_own_code_runs_within_the_restrictions(everything_ran):
     arguments = re.search(r"^ExecStart=\S+ (.*)$", command, re.MULTILINE)[1]
     text = f"[Service]\nExecStart=\nExecStart=/usr/lib/otppi/gateway {arguments}\n"
     everything_ran.run("sh", "-c", f"mkdir -p {drop_in} && cat >{drop_in}/95-real.conf", stdin=text)
-    everything_ran.run("sh", "-c", "cat >/boot/firmware/otppi.toml", stdin='ssid = "Toko"\ncountry = "SG"\n')
+    key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f ann"
+    preset = f'ssid = "Toko"\ncountry = "SG"\nssh_key = "{key}"\n'
+    everything_ran.run("sh", "-c", "cat >/boot/firmware/otppi.toml", stdin=preset)
     everything_ran.run("systemctl", "daemon-reload")
     try:
         everything_ran.run("systemctl", "start", unit)
         report = json.loads(everything_ran.run("cat", "/run/otppi-first-boot/report.json").stdout)
         shown = everything_ran.run("cat", "/run/issue.d/otppi.issue").stdout
         owners = everything_ran.run(
-            "stat", "--format=%U", "/var/lib/otppi/keys/born.json", "/run/issue.d"
+            *("stat", "--format=%U", "/var/lib/otppi/keys/born.json", "/run/issue.d"),
+            *("/data/system/ssh/authorized_keys", "/data/system/ssh/ssh_host_ed25519_key"),
         ).stdout
+        allowed = everything_ran.run("cat", "/data/system/ssh/authorized_keys").stdout
         brochure = everything_ran.run("cat", "/boot/firmware/otppi-brochure.txt").stdout
         note = everything_ran.run("cat", "/boot/firmware/otppi.toml").stdout
     finally:
         everything_ran.run("rm", "-r", drop_in)
         everything_ran.run("systemctl", "daemon-reload")
     assert (report["has_applied"], report["mistakes"], report["failures"]) == (True, {}, [])
-    assert owners.split() == ["otppi", "root"]
+    assert owners.split() == ["otppi", "root", "root", "root"]
+    assert allowed == f"{key}\n"
     assert "Network: Toko" in shown
     assert "Network: Toko" in brochure
     assert all(line.startswith("#") for line in note.splitlines())

@@ -11,7 +11,7 @@ import pytest
 
 from otppi.model.checks import Level
 from otppi.services import firewall_plan
-from otppi.services.firewall_loader import load
+from otppi.services.firewall_loader import load, unload
 from otppi.settings.store import SettingsStore
 from otppi.system.firewall import iptables
 from otppi.system.firewall.report import checks, digest, read_report
@@ -94,6 +94,15 @@ def test_switched_off_nothing_of_ours_is_left(device, state, report):
     assert device.call(load, state, report) == 0
     assert "OTPPI" not in in_force(device)
     assert looked_at(state, report).level is Level.YELLOW
+
+
+def test_before_the_program_goes_its_chains_go_and_the_rules_of_others_stay(device, state, report):
+    device.run("iptables", "-A", "INPUT", "-s", "192.0.2.1", "-j", "DROP")
+    device.call(load, state, report)
+    assert device.call(unload) == 0
+    rules = in_force(device)
+    assert "OTPPI" not in rules
+    assert "-A INPUT -s 192.0.2.1/32 -j DROP" in rules
 
 
 def test_a_refused_rule_leaves_the_emergency_rules_and_a_red_report(device, state, report, monkeypatch):

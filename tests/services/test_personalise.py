@@ -19,13 +19,17 @@ from otppi.services.first_boot import Report
 from otppi.services.personalise import personalise
 from otppi.services.sections import SECTIONS, watch_over
 from otppi.settings.store import SettingsStore
+from otppi.system.firewall.settings import OpenPort
 from otppi.system.network.born import born
 from otppi.system.network.settings import EthernetSettings, WlanSettings
+from otppi.system.ssh import access
 from tests import needs
 
 ROOT = Path(__file__).parents[2]
 NOBODY = 65534
 HASH = hash_password("correct horse")
+# The other half is nobody's.
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f ann"
 SECRETS = ("kuda yang benar", "lusab-babad-gutih", HASH)
 PRESET = f"""\
 ssid = "Toko Jaya"
@@ -34,21 +38,22 @@ setup_secret = "{SECRETS[1]}"
 country = "SG"
 ethernet = {{ address = "10.1.2.3/24" }}
 administrator = {{ name = "ann", password = "{HASH}" }}
+ssh_key = "{KEY}"
 """
 
 
 class Device:
     def __init__(self, folder):
         self.state, self.boot, self.run = folder / "state", folder / "boot", folder / "run"
-        self.report = self.run / "report.json"
-        for place in (self.state, self.boot, self.run):
+        self.report, self.ssh = self.run / "report.json", folder / "ssh"
+        for place in (self.state, self.boot, self.run, self.ssh):
             place.mkdir(mode=0o700, parents=True)
 
     def start(self):
         # What is in RAM is gone.
         for path in self.run.iterdir():
             path.unlink()
-        return personalise(self.state, self.boot, self.run, self.report)
+        return personalise(self.state, self.boot, self.run, self.ssh, self.report)
 
     def preset(self, text=PRESET):
         (self.boot / "otppi.toml").write_text(text)
@@ -104,6 +109,7 @@ def expect_applied(device):
     assert (store.get(WlanSettings).ssid, store.get(WlanSettings).country) == ("", "SG")
     assert store.get(EthernetSettings).address == "10.1.2.3/24"
     assert store.items(Administrator)["ann"].password == HASH
+    assert (device.ssh / access.KEYS).read_text() == f"{KEY}\n"
     for secret in SECRETS:
         assert secret.encode() not in device.card_bytes
     assert "Toko Jaya" in device.toml
@@ -212,6 +218,62 @@ def test_what_does_not_fit_the_access_point_is_told(device):
     assert device.check()[0].level is Level.YELLOW
     assert device.secrets.ssid.startswith("OTP-Pi-")
     assert device.store.get(EthernetSettings).method == "auto"
+
+
+def test_ssh_is_off_until_a_preset_names_a_key_and_after_one_that_names_none(device):
+    device.start()
+    assert list(device.ssh.iterdir()) == []
+    device.preset(f'ssh_key = "{KEY}"\n')
+    device.start()
+    assert (device.ssh / access.KEYS).read_text() == f"{KEY}\n"
+    assert len(device.store.items(OpenPort)) == 2
+    own = (device.ssh / access.HOST_KEY).read_bytes()
+    device.preset('ssh_key = ""\n')
+    device.start()
+    assert [file.name for file in device.ssh.iterdir()] == [access.HOST_KEY]
+    assert not device.store.items(OpenPort)
+    # Without the line nothing of it changes, and the device is known by the same key for ever.
+    device.preset(f'ssh_key = ["{KEY}"]\n')
+    device.start()
+    device.preset('country = "MY"\n')
+    device.start()
+    assert (device.ssh / access.KEYS).read_text() == f"{KEY}\n"
+    assert (device.ssh / access.HOST_KEY).read_bytes() == own
+
+
+def test_who_switched_ssh_off_is_not_overruled_by_a_card_that_cannot_be_written(device, monkeypatch):
+    device.preset()
+    real = os.replace
+
+    def refused(source, target):
+        if str(target).startswith(str(device.boot)):
+            raise OSError(errno.EROFS, "Read-only file system", str(target))
+        real(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", refused)
+        device.start()
+        assert device.toml == PRESET
+        access.allow_only(device.ssh, [])
+        device.start()
+    assert access.allowed(device.ssh) == ()
+
+
+def test_a_key_is_refused_with_all_the_rest_where_ssh_is_not_ours(device):
+    device.ssh.rmdir()
+    device.preset()
+    assert device.start() == 0
+    assert not device.store.items(Administrator)
+    (check,) = device.check()
+    assert "ssh_key: SSH of this system is its administrator's" in check.finding
+    assert not device.ssh.exists()
+
+
+def test_what_does_not_fit_the_settings_lets_nobody_in(device):
+    device.preset(f'ssh_key = "{KEY}"\n[ethernet]\naddress = "192.168.0.20/24"\n')
+    device.start()
+    assert device.check()[0].level is Level.YELLOW
+    assert access.allowed(device.ssh) == ()
 
 
 def test_born_secrets_that_were_lost_are_on_the_card_again(device):
@@ -357,7 +419,7 @@ AS_THE_UNIT = ["setpriv", "--bounding-set", "-all,+setuid,+setgid", "--inh-caps"
 def start_as_the_unit(device):
     needs.root()
     needs.programs("setpriv")
-    paths = [device.state, device.boot, device.run, device.report]
+    paths = [device.state, device.boot, device.run, device.ssh, device.report]
     return subprocess.run(
         [*AS_THE_UNIT, sys.executable, "-c", START, *map(str, paths)],
         cwd=ROOT,
@@ -389,6 +451,10 @@ def test_root_writes_the_card_and_the_gateways_user_its_own_folder(owned):
     assert owners == {NOBODY}
     assert {path.stat().st_uid for path in device.boot.iterdir()} == {0}
     assert {path.stat().st_uid for path in device.run.iterdir()} == {0}
+    # The gateway's user cannot so much as look at who becomes root.
+    assert {
+        (path.stat().st_uid, path.stat().st_mode & 0o077) for path in [device.ssh, *device.ssh.iterdir()]
+    } == {(0, 0)}
 
 
 @pytest.mark.parametrize("name", ["lock", "first-boot.json", "keys", "settings", ".first-boot.json.new"])

@@ -13,10 +13,14 @@ from otppi.services.preset import LONGEST_BYTES, NAMES, Preset, apply, parse
 from otppi.services.sections import SECTIONS, watch_over
 from otppi.settings.store import SettingsStore
 from otppi.system.clock.settings import ClockSettings
+from otppi.system.firewall.settings import OpenPort
 from otppi.system.network.born import born
 from otppi.system.network.settings import EthernetSettings, NetworkSettings, WlanSettings
 
 HASH = hash_password("correct horse")
+# The other half is nobody's.
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f ann"
+OTHER_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAICAhIiMkJSYnKCkqKywtLi8wMTIzNDU2Nzg5Ojs8PT4/ bob"
 FULL = f"""\
 ssid = "Toko Jaya"
 passphrase = "kuda yang benar"
@@ -24,6 +28,7 @@ setup_secret = "lusab-babad-gutih"
 country = "SG"
 hostname = "kasir"
 time_zone = "Asia/Makassar"
+ssh_key = "{KEY}"
 
 [ethernet]
 address = "10.1.2.3/24"
@@ -78,6 +83,8 @@ def test_everything_that_can_be_preset_reaches_its_setting(state, born_file):
     assert (ethernet.method, ethernet.address, ethernet.gateway) == ("static", "10.1.2.3/24", "10.1.2.1")
     assert (ethernet.dns1, ethernet.dns2) == ("10.1.2.1", "9.9.9.9")
     assert store.items(Administrator)["ann"].password == HASH
+    assert {entry.port for entry in store.items(OpenPort).values()} == {"22"}
+    assert [key.line for key in parse(FULL.encode()).ssh_keys] == [KEY]
 
 
 def test_doing_it_again_changes_nothing(state, born_file):
@@ -126,7 +133,7 @@ def test_all_mistakes_are_told_at_once_and_no_value_is_repeated():
     assert "in the clear" in found["administrator.password"]
     assert found["administrator.name"].startswith("is required")
     assert found["ethernet.address"].startswith("is required")
-    assert "no SSH login" in found["ssh_key"]
+    assert "damaged" in found["ssh_key"]
     assert set(found) == {
         *("passphrase", "contry", "time_zone", "hostname", "ssh_key", "address", "ethernet.address"),
         *("ethernet.dns", "administrator.name", "administrator.password"),
@@ -167,6 +174,12 @@ def test_a_file_that_is_none_is_refused_whole(data, reason):
         "[ethernet]\ndns = [1]",
         f'[administrator]\nname = "a:b"\npassword = "{HASH}"',
         f'[administrator]\nname = "a"\npassword = "sha256${"0" * 64}"',
+        'ssh_key = "none"',
+        f"ssh_key = 'command=\"reboot\" {KEY}'",
+        f'ssh_key = "{KEY}\\n{OTHER_KEY}"',
+        f'ssh_key = ["{KEY}", "AAAA"]',
+        f'ssh_key = ["{KEY}", 1]',
+        'ssh_key = [""]',
     ],
 )
 def test_a_bad_value_is_refused(line):
@@ -184,10 +197,30 @@ def test_a_file_of_comments_or_of_empty_values_asks_for_nothing():
         assert parse(text.encode()).is_empty
 
 
+def test_several_keys_may_log_in_and_a_name_tells_them_apart():
+    wanted = parse(f'ssh_key = ["{KEY}", "{OTHER_KEY}"]'.encode())
+    assert [key.comment for key in wanted.ssh_keys] == ["ann", "bob"]
+    assert parse(wanted.as_toml().encode()) == wanted
+
+
+@pytest.mark.parametrize("text", ['ssh_key = ""', "ssh_key = []"])
+def test_no_key_is_an_order_and_not_nothing(text, state, born_file):
+    assert parse(b"").ssh_keys is None
+    off = parse(text.encode())
+    assert not off.is_empty
+    assert off.ssh_keys == ()
+    store = store_of(state)
+    store.put(OpenPort, "tcp5000", {"port": "5000"})
+    apply(parse(FULL.encode()), store, born_file)
+    assert len(store.items(OpenPort)) == 3
+    apply(off, store, born_file)
+    assert set(store.items(OpenPort)) == {"tcp5000"}
+
+
 def test_the_note_says_what_was_applied_and_no_secret():
     note = parse(FULL.encode()).note()
     assert parse(note.encode()).is_empty
-    for word in ("Toko Jaya", "10.1.2.3/24", "ann", "passphrase", "administrator.password"):
+    for word in ("Toko Jaya", "10.1.2.3/24", "ann", KEY, "passphrase", "administrator.password"):
         assert word in note
     for secret in ("kuda yang benar", "lusab-babad-gutih", HASH):
         assert secret not in note

@@ -22,6 +22,7 @@ from otppi.lib.clock import EARLIEST_PLAUSIBLE_WALL_S
 from otppi.wsgi.gate import Limits
 from otppi.wsgi.server import WebServer
 from otppi.wsgi.tls import CertificateFiles, ensure_certificate, server_context
+from tests import needs
 
 PATIENCE_S = 5.0
 DAY_S = 86_400
@@ -113,6 +114,23 @@ def test_a_certificate_is_renewed_with_the_same_key(
     assert second != first
     assert second.key.read_bytes() == key
     assert ensure_certificate(tmp_path, names, FakeClock(NOW_S + days_later * DAY_S)) == second
+
+
+def test_on_a_full_disk_the_old_certificate_goes_on_serving(tmp_path: Path, caplog: Any) -> None:
+    needs.root()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", tmp_path], check=True)
+    try:
+        first = ensure_certificate(tmp_path, NAMES, FakeClock())
+        filler = tmp_path / "filler"
+        with suppress(OSError), filler.open("wb", buffering=0) as file:
+            while file.write(bytes(4096)):
+                pass
+        assert ensure_certificate(tmp_path, (*NAMES, "10.1.2.3"), FakeClock()) == first
+        assert "the old TLS certificate stays" in caplog.text
+        filler.unlink()
+        assert ensure_certificate(tmp_path, (*NAMES, "10.1.2.3"), FakeClock()) != first
+    finally:
+        subprocess.run(["umount", tmp_path], check=True)
 
 
 def test_a_certificate_from_a_wrong_future_is_renewed_once_the_time_is_known(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 #!/bin/bash
-# Lay out the locked wheels for the next step, which has no network: the machine that builds fetches them.
+# Lay out the locked wheels, and the script that installs them, for the next step, which has no network: the machine
+# that builds fetches them.
 set -eu
 
 wheels="${ROOTFS_DIR}/usr/lib/otppi/wheels"
@@ -12,3 +13,4 @@ else
     python=$(readlink "${ROOTFS_DIR}/usr/bin/python3")
     "${STAGE_DIR}/../wheels.sh" "${wheels}" "${architecture}" "${python#python}"
 fi
+install --mode=0755 files/make-environment.sh "${wheels}/make-environment.sh"

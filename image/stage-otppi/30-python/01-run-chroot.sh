@@ -1,36 +1,11 @@
 #!/bin/bash
-# Make /usr/lib/otppi/venv: the libraries of requirements.lock and the program, compiled.
+# Make the Python environment from what the step before has laid out.
 set -eu
 
-base=/usr/lib/otppi
-venv=$base/venv
-wheels=$base/wheels
-# The pip that comes with Debian's Python. It is run from its file, so that the device has none.
-pip_wheel=$(echo /usr/share/python-wheels/pip-*.whl)
-
-install_wheels() {
-    PYTHONPATH=$pip_wheel PYTHONDONTWRITEBYTECODE=1 PIP_CONFIG_FILE=/dev/null \
-        "$venv/bin/python" -m pip --isolated --quiet --disable-pip-version-check --no-cache-dir install \
-        --no-index --find-links "$wheels" --only-binary :all: --no-compile --no-warn-script-location \
-        --root-user-action ignore "$@" </dev/null
-}
-
-rm -rf "$venv"
-python3 -m venv --without-pip "$venv"
-install_wheels --require-hashes --requirement "$wheels/requirements.lock"
-install_wheels --no-deps otppi
-# The system's packages become visible last, so that pip cannot count one of them as installed.
-python3 -m venv --without-pip --system-site-packages "$venv"
-
-# Bytecode that Python takes as it is: it neither reads the source's date at each start nor tries to write anew.
-# One process and one hash seed, so that two builds are equal.
-PYTHONHASHSEED=0 python3 -m compileall -q -f --invalidation-mode unchecked-hash "$venv/lib" </dev/null
+wheels=/usr/lib/otppi/wheels
+"$wheels/make-environment.sh" </dev/null
 rm -rf "$wheels"
-# Demonstrations of libraries and help for people at a prompt.
-find "$venv/bin" -mindepth 1 ! -name 'python*' ! -name otppi -delete
-rm -f "$venv/.gitignore"
-"$venv/bin/otppi" --help >/dev/null </dev/null
 # So that an owner can type what the pages and the diagnosis advise.
-ln -sf "$venv/bin/otppi" /usr/bin/otppi
+ln -sf /usr/lib/otppi/venv/bin/otppi /usr/bin/otppi
 
 apt-get --yes purge python3-pip-whl </dev/null

@@ -2,8 +2,8 @@
 # What runs on the device, and what must not.
 set -eu
 
-# They ask questions at the first boot, rename users, enable SSH because of a file on the card, grow the root over the
-# whole card, swap onto it, or write to it for nobody.
+# They ask questions at the first boot, rename users, enable SSH because of a file on the card, listen for it by other
+# ways or make keys for it that nobody uses, grow the root over the whole card, swap onto it, or write to it for nobody.
 never='
     ModemManager.service
     systemd-firstboot.service userconfig.service userconf.service sshswitch.service rpi-resize.service
@@ -13,7 +13,8 @@ never='
     apt-daily.timer apt-daily.service apt-daily-upgrade.timer apt-daily-upgrade.service
     man-db.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service
     rpi-eeprom-update.service bluetooth.service hciuart.service triggerhappy.service triggerhappy.socket
-    udisks2.service sshd-unix-local.socket sshd-vsock.socket
+    udisks2.service
+    ssh.socket sshd-unix-local.socket sshd-vsock.socket sshd-keygen.service regenerate_ssh_host_keys.service
 '
 # shellcheck disable=SC2086 # a list of words
 systemctl mask --force $never </dev/null
@@ -23,7 +24,7 @@ systemctl enable NetworkManager.service systemd-resolved.service systemd-timesyn
     </dev/null
 own=$(find /usr/lib/systemd/system -maxdepth 1 -name 'otppi*.*' -type f -printf '%f\n' | LC_ALL=C sort)
 # shellcheck disable=SC2086 # a list of words
-systemctl preset $own ssh.service ssh.socket NetworkManager-wait-online.service </dev/null
+systemctl preset $own ssh.service NetworkManager-wait-online.service </dev/null
 systemctl set-default multi-user.target </dev/null
 
 for program in ModemManager wvdial gcc cc; do
@@ -32,7 +33,9 @@ for program in ModemManager wvdial gcc cc; do
         exit 1
     fi
 done
-if systemctl is-enabled --quiet ssh.service || ! systemctl is-enabled --quiet otppi.service; then
-    echo 'ssh must be off and the gateway on' >&2
-    exit 1
-fi
+for unit in ssh.service otppi.service; do
+    if ! systemctl is-enabled --quiet "$unit"; then
+        echo "$unit is not enabled" >&2
+        exit 1
+    fi
+done

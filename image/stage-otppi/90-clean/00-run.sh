@@ -1,6 +1,6 @@
 #!/bin/bash
 # Leave nothing behind of how the image was made: caches, logs, documentation, everything that must differ from card
-# to card, and dates of this build.
+# to card.
 set -eu
 
 cd "${ROOTFS_DIR}"
@@ -35,12 +35,3 @@ rm -rf var/lib/otppi/* etc/NetworkManager/system-connections/* root/.ssh
 
 # The build machine's name servers are not the device's.
 ln -sfn ../run/systemd/resolve/stub-resolv.conf etc/resolv.conf
-
-# Nothing is younger than the source that it was made from. Python files of Debian's packages keep their dates, which
-# are the package's own: their bytecode holds them.
-if [ -n "${SOURCE_DATE_EPOCH:-}" ]; then
-    find . -xdev -newermt "@${SOURCE_DATE_EPOCH}" \
-        ! \( -name '*.py' ! -path './usr/lib/otppi/*' -path './usr/*' \) \
-        ! -path './proc/*' ! -path './sys/*' ! -path './dev/*' ! -path './run/*' \
-        -exec touch --no-dereference --date="@${SOURCE_DATE_EPOCH}" {} +
-fi

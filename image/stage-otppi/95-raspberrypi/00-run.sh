@@ -9,19 +9,18 @@ if [ ! -f "${boot}/config.txt" ]; then
     exit 0
 fi
 
-mark='# OTP-Pi:'
-if ! grep -q "^${mark}" "${boot}/config.txt"; then
-    cat "${share}/config.txt.append" >>"${boot}/config.txt"
-fi
+files/boot-additions.sh add "${boot}" "${share}"
 
 # One line of words. Not wanted: a root that grows over the whole card, and a console on the serial pins, where a modem
-# may be. Wanted: a radio that is not blocked until somebody runs raspi-config.
+# may be. Wanted: a radio that is not blocked until somebody runs raspi-config, a root that is never written to, and the
+# program of 60-storage that starts systemd.
 read -r -a words <"${boot}/cmdline.txt" || true
-read -r -a added <"${share}/cmdline.txt.append" || true
+read -r -a wanted <files/cmdline.words
 line=
-for word in "${words[@]}" "${added[@]}" rfkill.default_state=1; do
+for word in "${words[@]}" "${wanted[@]}"; do
     case "${word}" in
-    resize | init=* | console=serial0,* | rfkill.default_state=0) continue ;;
+    init=*/otppi/init) ;;
+    resize | rw | init=* | console=serial0,* | rfkill.default_state=0) continue ;;
     esac
     case " ${line} " in
     *" ${word} "*) continue ;;
