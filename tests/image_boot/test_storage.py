@@ -16,7 +16,7 @@ from tests.image_bench.rest import RestCaller
 USER, PASSWORD = "shop", "correct horse battery"
 READY_S = 240.0
 SECTORS = 2048  # of a MiB
-FILES = ("/etc/left-behind", "/usr/bin/left-behind", "/root/left-behind", "/var/lib/left-behind")
+FILES = ("/etc/left-behind", "/usr/bin/left-behind", "/srv/left-behind", "/var/lib/left-behind")
 BORN = "cat /etc/machine-id /var/lib/otppi/keys/born.json; sha256sum /var/lib/otppi/keys/device.key"
 CONFIRM = """
 link=$(otppi network trial --json | sed -n 's/.*"link": "\\(.*\\)".*/\\1/p')

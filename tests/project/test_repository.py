@@ -145,13 +145,18 @@ def test_a_developers_path_is_noticed(parts: tuple[str, ...]) -> None:
     assert developer_paths_in(f"a{path}/otppi") == []  # part of a longer path
 
 
+# The first program of a device must never end, so it goes on and notes what failed.
+GOES_ON = "image/stage-otppi/60-storage/files/init"
+
+
 def test_every_shell_script_can_be_run_and_stops_at_the_first_error() -> None:
     scripts = shell_scripts()
     assert {"provisioning/setup.sh", ".ci/run"} <= {str(script.relative_to(ROOT)) for script in scripts}
     for script in scripts:
         assert script.stat().st_mode & 0o111, f"{script} is not executable"
-        assert first_statement(script.read_text()).startswith("set -eu"), (
-            f"{script} does not start with set -eu"
+        wanted = "set -u" if str(script.relative_to(ROOT)) == GOES_ON else "set -eu"
+        assert first_statement(script.read_text()).startswith(wanted), (
+            f"{script} does not start with {wanted}"
         )
 
 
