@@ -82,6 +82,8 @@ class _Pi3:
             "systemd.debug_shell=ttyS1",
             "systemd.mask=serial-getty@ttyS1.service",
             "deferred_probe_timeout=5",
+            # A hub that sleeps would not be woken by what is plugged in.
+            "usbcore.autosuspend=-1",
             # QEMU takes the watchdog's being set for its biting.
             "systemd.watchdog_sec=0",
             f"systemd.set_credential_binary=systemd.unit-dropin.otppi.service:{patient}",

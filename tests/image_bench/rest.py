@@ -17,11 +17,12 @@ class RestCaller:
     def __init__(self, machine: Machine, user: str, password: str, port: int = 8899) -> None:
         """Take the credentials."""
         self._port = machine.ports[port]
+        self._answer_s = _ANSWER_S * machine.board.kind.patience
         self._credentials = base64.b64encode(f"{user}:{password}".encode()).decode()
 
     def call(self, command: str, **data: Any) -> Mapping[str, Any]:
         """Call a command and return the answer, whatever it says."""
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=_ANSWER_S)
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=self._answer_s)
         try:
             headers = {"Authorization": f"Basic {self._credentials}", "Content-Type": "application/json"}
             connection.request("POST", "/api/otp", json.dumps({"command": command, "data": data}), headers)
