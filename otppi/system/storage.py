@@ -28,7 +28,7 @@ def check(state_dir: Path, report: Path = REPORT) -> Check:
     notes = "; ".join(started.get("notes", ()))
     if started.get("data") == "volatile":
         finding = "; ".join(filter(None, [notes, "what is set now is gone after a restart"]))
-        return _check(Level.RED, finding, f"{_DYING} Settings come back from an export.")
+        return _check(Level.RED, finding, f"{_DYING} Take the settings along: otppi settings export")
     if not os.access(state_dir, os.W_OK):
         return _check(Level.RED, "cannot be written to", _DYING)
     if free_bytes < _LITTLE_BYTES:

@@ -44,6 +44,7 @@ class Board:
     forwarded: Sequence[int] = (22, 80, 443, 8888, 8899)  # TCP ports of its Ethernet side
     words: Sequence[str] = ()  # further words for the kernel
     mac: str = "52:54:00:12:34:56"
+    has_worn_card: bool = False  # it takes no writes any more
     reaches_tester: bool = False  # the guest may open connections to this machine, as 10.0.2.2
 
 
@@ -230,6 +231,7 @@ class Machine:
     def _command(self) -> list[str]:
         kind = self.board.kind
         card = str(self.card) if self._writes is None else logged(self.card, self._writes)
+        card += ",readonly=on" if self.board.has_worn_card else ""
         words = (*_WORDS, *(_RADIO if self.board.has_radio else ()), *kind.words(self._parts.architecture))
         return [
             *kind.command(self._parts, card, self.board.mac),

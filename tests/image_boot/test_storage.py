@@ -162,8 +162,10 @@ def send_and_verify(device, line, reference):
     return [sent["response_code"], checked["response_code"]]
 
 
-def test_a_file_system_without_its_head_is_repaired_at_the_next_start(device):
+def test_a_full_file_system_without_its_head_is_repaired_at_the_next_start(device):
     born, start = device.run(BORN).said, partitions(device)[3][0]
+    fill(device)
+    device.run("sync")
     device.cut_power()
     change_card(device, f"write -P 0xa5 {start * 512} 4096")
     switch_on(device)
@@ -176,9 +178,25 @@ def test_a_file_system_without_its_head_is_repaired_at_the_next_start(device):
     }
     assert device.run(BORN).said == born
     assert device.run("otppi settings get general.device_name").said == "Kept"
+    assert diagnosed(device)[0] == "red"
+    device.run("rm /data/filler*")
     level, finding = diagnosed(device)
     assert level == "yellow"
     assert "repaired" in finding
+
+
+def test_with_a_card_that_takes_no_writes_the_device_works_with_the_settings_that_are_there(device):
+    born = device.run(BORN).said
+    device.cut_power()
+    device.board = replace(device.board, has_worn_card=True)
+    switch_on(device)
+    assert report(device)["data"] == "volatile"
+    assert device.run(BORN).said == born
+    assert device.run("otppi settings get general.device_name").said == "Kept"
+    device.run("otppi settings set general.device_name Forgotten")
+    level, finding = diagnosed(device)
+    assert level == "red"
+    assert "gone after a restart" in finding
 
 
 def test_without_its_data_and_without_overlays_the_device_still_comes_up_and_says_so(device):
@@ -187,7 +205,7 @@ def test_without_its_data_and_without_overlays_the_device_still_comes_up_and_say
     piece = 256 << 20
     ends = range(start * 512, (start + size) * 512, piece)
     change_card(device, *(f"write -z {at} {min(piece, (start + size) * 512 - at)}" for at in ends))
-    device.board = replace(device.board, words=("module_blacklist=overlay",))
+    device.board = replace(device.board, has_worn_card=False, words=("module_blacklist=overlay",))
     switch_on(device)
     found = report(device)
     assert (found["data"], found["root"]) == ("volatile", "writable")
