@@ -9,8 +9,7 @@ from pathlib import Path
 from tests.image_bench.disk import parts
 from tests.image_bench.machine import Board, Machine
 from tests.image_bench.plain import WORDS, plain
-from tests.image_bench.recipe import Recipe
-from tests.image_bench.rootfs import usual_architecture
+from tests.image_bench.recipe import Recipe, own_architecture
 
 _LIMIT_S = 600.0
 _PAGE = "http://127.0.0.1:{}/"
@@ -18,7 +17,7 @@ _PAGE = "http://127.0.0.1:{}/"
 
 def main() -> None:
     """Boot both, one after the other, and print what was measured."""
-    recipe = Recipe(architecture=usual_architecture())
+    recipe = Recipe(architecture=own_architecture())
     image = parts(recipe)
     with tempfile.TemporaryDirectory() as folder:
         plain_parts, card = plain(recipe, image, Path(folder))

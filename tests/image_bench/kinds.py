@@ -71,9 +71,11 @@ class _Pi3:
         """Its one free serial line is the shell's, so the kernel keeps quiet there but for a panic."""
         # For the gateway's unit, whose limits are those of a real board.
         patient = base64.b64encode(b"[Service]\nTimeoutStartSec=1800\nWatchdogSec=600\n").decode()
-        # Their devices are missing in QEMU, and each driver waits minutes for its own. The last one would sometimes take
+        # Devices that QEMU does not have, whose drivers wait minutes for them; and a driver that would sometimes take
         # QEMU's network adapter before the right one does.
-        barred = "vc4,snd_bcm2835,bcm2835_v4l2,bcm2835_mmal_vchiq,vchiq,bcm2835_unicam,hci_uart,btbcm,bluetooth,cdc_subset"
+        absent = (
+            "vc4,snd_bcm2835,bcm2835_v4l2,bcm2835_mmal_vchiq,vchiq,bcm2835_unicam,hci_uart,btbcm,bluetooth"
+        )
         return (
             "console=ttyS1,115200",
             "loglevel=1",
@@ -86,7 +88,7 @@ class _Pi3:
             # QEMU takes the watchdog's being set for its biting.
             "systemd.watchdog_sec=0",
             f"systemd.set_credential_binary=systemd.unit-dropin.otppi.service:{patient}",
-            f"modprobe.blacklist={barred}",
+            f"modprobe.blacklist={absent},cdc_subset",
         )
 
     def command(self, parts: Parts, card: str, mac: str) -> list[str]:

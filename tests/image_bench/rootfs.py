@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.image_bench.binfmt import let_run
-from tests.image_bench.recipe import Recipe, cache, own_architecture
+from tests.image_bench.recipe import Recipe, cache
 
 _BUILD_S = 2400.0  # arm64 under emulation
 _SCRIPTS_S = 1200.0
@@ -35,12 +35,6 @@ def base(recipe: Recipe, packages: Sequence[str]) -> Path:
         run(*command, limit_s=_BUILD_S, INITRD="No")
         run("zstd", "-q", "-3", "-T0", "--rm", "-f", str(new), "-o", str(packed), limit_s=_BUILD_S)
     return packed
-
-
-def usual_architecture() -> str:
-    """Return the product's if its base is in the cache; otherwise this machine's, which needs no emulation to build."""
-    product = Recipe(architecture="arm64")
-    return "arm64" if base_file(product, product.packages()).exists() else own_architecture()
 
 
 def unpacked(recipe: Recipe, packages: Sequence[str], tree: Path) -> None:

@@ -11,8 +11,7 @@ from tests.image_bench import binfmt
 from tests.image_bench.disk import Parts, parts
 from tests.image_bench.machine import Board, Machine
 from tests.image_bench.radio import Station
-from tests.image_bench.recipe import Recipe
-from tests.image_bench.rootfs import usual_architecture
+from tests.image_bench.recipe import Recipe, own_architecture
 
 _BUILD_S = 3600
 _BUILDERS = ("mmdebstrap", "mke2fs", "mkfs.vfat", "sfdisk", "cpio", "zstd", "xz", "modprobe", "unshare")
@@ -29,10 +28,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def recipe() -> Recipe:
-    """Of OTPPI_IMAGE_ARCHITECTURE, or what can be had soon; by pi-gen's engine if PIGEN_DIR has a checkout of it."""
+    """Of OTPPI_IMAGE_ARCHITECTURE, or what is built without emulation; by pi-gen's engine if PIGEN_DIR has a checkout of it."""
     needs.root()
     needs.programs(*_BUILDERS)
-    architecture = os.environ.get("OTPPI_IMAGE_ARCHITECTURE") or usual_architecture()
+    architecture = os.environ.get("OTPPI_IMAGE_ARCHITECTURE") or own_architecture()
     if not binfmt.is_known(architecture):
         needs.file(binfmt.rule(architecture))
     pigen = os.environ.get("PIGEN_DIR")
