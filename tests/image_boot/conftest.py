@@ -28,7 +28,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def recipe() -> Recipe:
-    """Of OTPPI_IMAGE_ARCHITECTURE, or what is built without emulation; by pi-gen's engine if PIGEN_DIR has a checkout of it."""
+    """Of OTPPI_IMAGE_ARCHITECTURE or the machine's own kind; by pi-gen's engine if PIGEN_DIR is a checkout of it."""
     needs.root()
     needs.programs(*_BUILDERS)
     architecture = os.environ.get("OTPPI_IMAGE_ARCHITECTURE") or own_architecture()
