@@ -6,8 +6,8 @@ import pytest
 pytestmark = pytest.mark.short
 
 ADMIN, REST, HTTPS, PORTAL, SSH = 8888, 8899, 443, 80, 22
-# What a board without modem, clock chip and internet is advised of.
-MISSING = {"modems", "real-time clock"}
+# What a board without modem, clock chip and a way into the internet is advised of.
+MISSING = {"modems", "real-time clock", "time server", "Ethernet"}
 MEMORY_MIB = 250
 
 
@@ -67,7 +67,7 @@ def test_ethernet_sees_the_services_and_nothing_else(machine):
 
 def test_an_administrator_can_be_made(machine):
     machine.run("printf 'correct horse battery\\n' | otppi admin add owner --password-stdin")
-    assert machine.run("otppi admin list").said.split() == ["owner"]
+    assert machine.run("otppi admin list").said.split() == ["owner", "active"]
     stored = machine.run("cat /var/lib/otppi/settings/admins.json").said
     assert "scrypt$" in stored
     assert "correct horse" not in stored
