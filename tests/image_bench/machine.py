@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -98,7 +98,7 @@ class Machine:
         """Start QEMU and return at once."""
         for name in ("qmp", "shell", "console"):
             (self.folder / name).unlink(missing_ok=True)
-        self.ports = {port: _free_port() for port in self.board.forwarded}
+        self.ports = _free_ports(self.board.forwarded)
         self._plugged.clear()
         with (self.folder / "qemu.log").open("ab") as log:
             self._process = subprocess.Popen(
@@ -249,8 +249,9 @@ class Machine:
         return f"user,id=net,restrict={'off' if self.board.reaches_tester else 'on'}{forwards}"
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+def _free_ports(wanted: Sequence[int]) -> dict[int, int]:
+    with ExitStack() as held:  # all at once, or one could be found twice
+        probes = {port: held.enter_context(socket.socket()) for port in wanted}
+        for probe in probes.values():
+            probe.bind(("127.0.0.1", 0))
+        return {port: probe.getsockname()[1] for port, probe in probes.items()}

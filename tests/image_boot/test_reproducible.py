@@ -1,6 +1,5 @@
 """The stage gives the same root file system each time, by pi-gen's engine as by the runner. Nothing is booted."""
 
-import os
 from collections.abc import Iterator
 from dataclasses import replace
 from fnmatch import fnmatch
@@ -8,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.image_bench.recipe import own_architecture
 from tests.image_bench.rootfs import staged
 from tests.image_bench.trees import Entry, differences, entries
 
@@ -28,12 +26,6 @@ OF_PACKAGES = (
     "var/cache/debconf/tmp.ci",
     "etc/runit/runsvdir/default/ssh",
 )
-
-
-@pytest.fixture(scope="module")
-def recipe(recipe):
-    """The stage is the same for every processor; with this machine's own it takes seconds instead of minutes."""
-    return replace(recipe, architecture=os.environ.get("OTPPI_IMAGE_ARCHITECTURE") or own_architecture())
 
 
 @pytest.fixture(scope="module")
