@@ -6,8 +6,8 @@ import json
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from otppi.gateway.accounts import ApiUser
 from otppi.gateway.otp import OtpSettings
 from otppi.gateway.policy import SmsSettings
 from otppi.lib.clock import SystemClock
+from otppi.model.ports import Stick
 from otppi.modems.modem import ModemSettings
 from otppi.services.folders import StateFolder
 from otppi.services.gateway import Gateway
@@ -41,6 +42,8 @@ class Sim:
     submit_s: float = 0.0
     pin: str = ""
     sim_pin: str = ""
+    imei: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)  # further ones
 
 
 @dataclass
@@ -68,6 +71,7 @@ class GatewayUnderTest:
     api: dict[str, Any] = field(default_factory=dict)
     magic_times: MagicTimes | None = None
     on_desk: bool = False  # with a simulated host to look after
+    sticks: Callable[[], Sequence[Stick]] | None = None  # where that host looks for modems
 
     def __post_init__(self) -> None:
         self.port = self.free_port()
@@ -79,7 +83,7 @@ class GatewayUnderTest:
         self.lines: dict[str, SimLine] = {}
         for one in self.modems:
             self.lines[one.name] = self.sim.add(
-                one.name, one.personality, submit_s=one.submit_s, pin=one.pin, keep_log=True
+                one.name, one.personality, submit_s=one.submit_s, pin=one.pin, imei=one.imei, keep_log=True
             )
         self.gateway: Gateway | None = None
         self.host_said: list[str] = []
@@ -96,7 +100,9 @@ class GatewayUnderTest:
             StateFolder.prepared(self.state_dir),
             self.runtime_dir,
             clock=clock,
-            host=(lambda _: desk(clock, self.host_said.append)) if self.on_desk else None,
+            host=(lambda _: replace(desk(clock, self.host_said.append), modem_sticks=self.sticks))
+            if self.on_desk
+            else None,
         )
         store = gateway.store
         store.update(AdminSettings, {"host": "127.0.0.1", "http_port": self.admin_port})
@@ -127,6 +133,7 @@ class GatewayUnderTest:
                     "active": one.active,
                     "api_enabled": one.api_enabled,
                     "sim_pin": one.sim_pin,
+                    **one.settings,
                 },
             )
         self.gateway = gateway

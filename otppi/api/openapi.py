@@ -31,7 +31,13 @@ _ANY_COMMAND: tuple[type[OtpPiError], ...] = (
     errors.Busy,
 )
 _EMAIL = (errors.MessageExpired, errors.NoEmailAccount)
-_SMS = (errors.MessageExpired, errors.NumberBlocked, errors.NoModemAvailable, errors.SendFailed)
+_SMS = (
+    errors.MessageExpired,
+    errors.NumberBlocked,
+    errors.QuotaUsedUp,
+    errors.NoModemAvailable,
+    errors.SendFailed,
+)
 _COMMAND_ERRORS: Mapping[str, tuple[type[OtpPiError], ...]] = {
     "request-otp": (errors.DuplicateReference, *_SMS, errors.NoEmailAccount),
     "verify-otp": (errors.OtpInvalid, errors.OtpExpired, errors.OtpTooManyTries),
@@ -42,6 +48,7 @@ _COMMAND_ERRORS: Mapping[str, tuple[type[OtpPiError], ...]] = {
     "block-msisdn": (errors.SettingsNotSaved,),
     "unblock-msisdn": (errors.SettingsNotSaved,),
     "request-ussd": (errors.UnknownModem, errors.UssdFailed),
+    "cancel-ussd": (errors.UnknownModem, errors.UssdFailed),
 }
 
 # The declaration of `receiver` serves numbers and addresses; its example is a number.
@@ -125,8 +132,13 @@ _ANSWER_DATA: Mapping[str, Json] = {
         "ussd_response": {**_TEXT, "description": "What the network said."},
         "ussd_content": {**_TEXT, "description": "The same, under its other name."},
         "ussd_content_raw": {**_TEXT, "description": "The modem's line as it came."},
-        "replyable": {**_YES_OR_NO, "description": "Whether the network waits for a reply."},
+        "replyable": {
+            **_YES_OR_NO,
+            "description": "Whether the network waits for a reply: send it as the `ussd_code` of the next request. "
+            "Until then the session is this user's alone.",
+        },
     },
+    "cancel-ussd": {"date_time": _ECHO["date_time"], "modem_id": _TEXT},
 }
 
 _PROSE = """\

@@ -38,7 +38,7 @@ THREADS_KEPT_FREE = 16
 
 # Commands that hold their thread until a modem has answered.
 _WAITING_COMMANDS = frozenset(
-    {"request-otp", "send-sms", "send-message", "send-email", "send-mail", "request-ussd"}
+    {"request-otp", "send-sms", "send-message", "send-email", "send-mail", "request-ussd", "cancel-ussd"}
 )
 
 _OTHER_METHODS = ["GET", "HEAD", "DELETE", "PATCH", "OPTIONS", "TRACE"]

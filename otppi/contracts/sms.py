@@ -20,7 +20,7 @@ class Priority(IntEnum):
     NORMAL = 1
 
 
-def _nothing() -> None:
+def _nothing(*_: object) -> None:
     return None
 
 
@@ -34,6 +34,9 @@ class OutgoingSms:
     priority: Priority = Priority.NORMAL
     # How long the network may keep trying (TP-VP); None leaves it to the SMS centre.
     validity_s: float | None = None
+    # Called on the modem's thread with its id before the message is begun; a `DeliveryError` keeps it from being sent
+    # through this modem.
+    before_taking: Callable[[str], None] = field(default=_nothing, repr=False)
     # Called on the modem's thread just before the first byte that could make the network send.
     before_submit: Callable[[], None] = field(default=_nothing, repr=False)
 
@@ -79,11 +82,21 @@ class SmsSender(Protocol):
 class UssdSender(Protocol):
     """Asks the network by USSD."""
 
-    def request_ussd(self, modem_id: str, ussd_code: str, deadline: Deadline) -> UssdReply:
-        """Send a USSD code and wait for the network's answer.
+    def request_ussd(self, modem_id: str, text: str, origin: Origin, deadline: Deadline) -> UssdReply:
+        """Send a USSD code, or the reply to an open menu, and wait for the network's answer.
+
+        An answer that expects a reply leaves a session open, which is its caller's: the next text of the same
+        door and user goes on with it, a new code ends it first. It ends by itself after a while.
+
+        Args:
+            modem_id: The modem.
+            text: A code or a reply (`otppi.model.ussd`); empty to cancel the open session, if there is one.
+            origin: Who asks.
+            deadline: How long the answer is waited for.
 
         Raises:
             UssdFailed: No answer, or a refusal.
+            Busy: The open session is somebody else's.
         """
         ...
 

@@ -71,7 +71,7 @@ def modem(modem: ModemStatus) -> dict[str, Any]:
         "id": modem.id,
         "name": modem.name,
         "port": modem.port,
-        "connected": modem.state in {ModemState.READY, ModemState.SILENT},
+        "connected": modem.state in {ModemState.SEARCHING, ModemState.READY, ModemState.SILENT},
         "state": modem.state.value,
         "active": modem.active,
         "defaultModem": modem.is_default,

@@ -11,10 +11,12 @@ from otppi.gateway.otp_message import check_app_hash, check_template, check_web_
 from otppi.gateway.policy import GeneralSettings, SmsSettings
 from otppi.lib.clock import Clock
 from otppi.lib.deadline import Deadline
+from otppi.model import ussd
 from otppi.model.errors import BadRequest, MessageExpired, UnknownCommand
 from otppi.model.number import parse_number
 from otppi.model.requests import (
     BlockNumber,
+    CancelUssd,
     Echo,
     EmailAddress,
     ListModems,
@@ -87,10 +89,13 @@ _APP_HASH = Argument(
 _MODEM_ID = Argument(
     name="modem_id", help="Id or name of the modem, from get-modem-list.", required=True, example="telkomsel"
 )
-_USSD_CODE = Argument(name="ussd_code", help="The code to dial.", required=True, example="*888#")
+_USSD_CODE = Argument(
+    name="ussd_code",
+    help="The code to dial; after an answer that is `replyable`, the reply to it.",
+    required=True,
+    example="*888#",
+)
 
-# TS 22.090 allows what a phone's keys give; 182 characters are the longest USSD string (TS 23.038, 5).
-_USSD = re.compile(r"[0-9*#+]{1,182}")
 # The shape only: what the server of the domain accepts is its own affair (RFC 5321, 4.1.2).
 _EMAIL = re.compile(r"[^\s@<>\"(),:;\\]{1,64}@[A-Za-z0-9.-]{1,189}")
 
@@ -286,8 +291,8 @@ def _read_list_modems(_: Commands, origin: Origin, name: str, fields: Fields) ->
 
 def _read_ussd(_: Commands, origin: Origin, name: str, fields: Fields) -> Request:
     code = fields.text(_USSD_CODE)
-    if not _USSD.fullmatch(code):
-        raise BadRequest("data.ussd_code", "may hold only digits, *, # and +")
+    if not ussd.is_safe(code):
+        raise BadRequest("data.ussd_code", "may hold only letters, digits and *#+.,:/?!'()=-")
     modem = fields.text(_MODEM_ID)
     return RequestUssd(
         origin=origin,
@@ -295,6 +300,13 @@ def _read_ussd(_: Commands, origin: Origin, name: str, fields: Fields) -> Reques
         echo={**_echo(fields, "date_time"), "modem_id": modem, "ussd_code": code},
         modem=modem,
         ussd_code=code,
+    )
+
+
+def _read_cancel_ussd(_: Commands, origin: Origin, name: str, fields: Fields) -> Request:
+    modem = fields.text(_MODEM_ID)
+    return CancelUssd(
+        origin=origin, command=name, echo={**_echo(fields, "date_time"), "modem_id": modem}, modem=modem
     )
 
 
@@ -348,9 +360,14 @@ COMMANDS: Mapping[str, Command] = {
         summary="List the modems and their state", arguments=(_DATE_TIME,), read=_read_list_modems
     ),
     "request-ussd": Command(
-        summary="Dial a USSD code through one modem",
+        summary="Dial a USSD code through one modem, or reply to its menu",
         arguments=(_MODEM_ID, _USSD_CODE, _DATE_TIME),
         read=_read_ussd,
+    ),
+    "cancel-ussd": Command(
+        summary="End the USSD session of a modem, if one is open",
+        arguments=(_MODEM_ID, _DATE_TIME),
+        read=_read_cancel_ussd,
     ),
     "echo": Command(summary="Return the request itself", arguments=(), read=_read_echo),
 }

@@ -2,10 +2,12 @@
 
 import queue
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from otppi.contracts.sms import ModemDirectory, OutgoingSms, Priority, SmsSender, Ticket
 from otppi.gateway import router
+from otppi.gateway.ledger import Ledger, Parcel, Taken
 from otppi.gateway.policy import SmsSettings
 from otppi.lib.deadline import Deadline
 from otppi.model.errors import (
@@ -14,7 +16,9 @@ from otppi.model.errors import (
     MessageExpired,
     NoModemAvailable,
     OutcomeUnknown,
+    QuotaUsedUp,
 )
+from otppi.model.modems import ModemStatus
 from otppi.model.results import SmsReceipt
 
 
@@ -22,10 +26,15 @@ class Delivery:
     """Delivers messages; stateless between them, used by every thread that serves a caller."""
 
     def __init__(
-        self, sender: SmsSender, directory: ModemDirectory, settings: Callable[[], SmsSettings]
+        self,
+        sender: SmsSender,
+        directory: ModemDirectory,
+        ledger: Ledger,
+        settings: Callable[[], SmsSettings],
     ) -> None:
         self._sender = sender
         self._directory = directory
+        self._ledger = ledger
         self._settings = settings
 
     def deliver(self, sms: OutgoingSms, life: Deadline) -> SmsReceipt:
@@ -36,12 +45,13 @@ class Delivery:
 
         Raises:
             NoModemAvailable: No modem may take it now.
+            QuotaUsedUp: One could, were it not for its SIM's quota.
             SendFailed: Every modem surely refused it.
             OutcomeUnknown: It may have been sent.
             MessageExpired: Its life ended before a modem took it.
             Busy: The wait would be, or was, longer than it may be.
         """
-        return _Attempt(self._sender, self._directory, self._settings(), sms, life).run()
+        return _Attempt(self._sender, self._directory, self._ledger, self._settings(), sms, life).run()
 
 
 class _Attempt:
@@ -51,17 +61,23 @@ class _Attempt:
         self,
         sender: SmsSender,
         directory: ModemDirectory,
+        ledger: Ledger,
         settings: SmsSettings,
         sms: OutgoingSms,
         life: Deadline,
     ) -> None:
         self._sender = sender
         self._directory = directory
+        self._ledger = ledger
         self._settings = settings
-        self._sms = sms
+        self._sms = replace(sms, before_taking=self._take)
         self._life = life
         self._until = life.within(settings.longest_wait_s)
         self._is_critical = sms.priority is Priority.TIME_CRITICAL
+        self._parcel = Parcel(number=sms.number, parts=sms.text.part_count, is_critical=self._is_critical)
+        self._modems: Mapping[str, ModemStatus] = {}  # as they stood when last looked at
+        self._quota_wait_s: float | None = None  # as of then, too
+        self._taken: dict[str, Taken] = {}  # by modem; only the modem's thread touches its own
         self._done: queue.SimpleQueue[Ticket] = queue.SimpleQueue()
         self._open: dict[Ticket, list[str]] = {}  # handed over and not ended, with the modems asked
         self._tried: set[str] = set()
@@ -70,9 +86,7 @@ class _Attempt:
         self._overtake_at_s = float("inf")  # monotonic
 
     def run(self) -> SmsReceipt:
-        groups = self._groups()
-        self._refuse_hopeless_wait(groups)
-        self._hand_over(groups[0] if groups else [])
+        self._hand_over(self._first_asked(self._groups()))
         while self._open:
             receipt = self._await_one()
             if receipt is not None:
@@ -83,18 +97,26 @@ class _Attempt:
                 self._hand_over(groups[0] if groups else [])
         raise self._end()
 
-    def _refuse_hopeless_wait(self, groups: list[list[str]]) -> None:
-        if not groups:
-            return
-        # A time-critical message does not stay with its first group, so the whole fleet counts for it.
-        eligible = [one for group in groups for one in group] if self._is_critical else groups[0]
-        wait_s = self._sender.expected_wait_s(eligible)
-        if wait_s > self._until.remaining_s:
+    def _first_asked(self, groups: list[list[str]]) -> list[str]:
+        """Return the cheapest group, and so many dearer ones with it as it takes not to wait for too long."""
+        asked: list[str] = []
+        wait_s = 0.0
+        for group in groups:
+            asked = [*asked, *group]
+            wait_s = self._sender.expected_wait_s(asked)
+            if wait_s <= self._until.remaining_s:
+                # A time-critical message does not stay with its first group, however long that is busy.
+                return groups[0] if self._is_critical else asked
+        if asked:
             raise Busy("all modems are busy for longer than the message may wait", retry_after_s=wait_s)
+        return asked
 
     def _groups(self) -> list[list[str]]:
-        groups = router.tiers(self._sms.number, self._directory.snapshot())
-        untried = ([one for one in group if one not in self._tried] for group in groups)
+        modems = self._directory.snapshot()
+        self._modems = {modem.id: modem for modem in modems}
+        plan = router.plan(self._parcel, modems, self._ledger)
+        self._quota_wait_s = plan.quota_wait_s
+        untried = ([one for one in group if one not in self._tried] for group in plan.groups)
         return [group for group in untried if group]
 
     def _hand_over(self, eligible: list[str]) -> None:
@@ -102,8 +124,26 @@ class _Attempt:
             return
         self._overtake_at_s = time.monotonic() + self._settings.overtake_after_s
         # It may have ended when `submit` returns; its end then lies in `_done`, which only this thread reads.
-        ticket = self._sender.submit(self._sms, eligible, self._done.put)
+        ticket = self._sender.submit(self._sms, eligible, self._ended)
         self._open[ticket] = eligible
+
+    def _take(self, modem_id: str) -> None:
+        """Count the message; called on the modem's thread, as is `_ended`."""
+        modems = self._modems
+        modem = modems[modem_id]
+        otherwise = router.cost_in_turns(self._parcel, tuple(modems.values()), self._ledger)
+        self._taken[modem_id] = self._ledger.take(modem, self._parcel, otherwise)
+
+    def _ended(self, ticket: Ticket) -> None:
+        try:
+            ticket.result()
+        except OutcomeUnknown:
+            pass  # it may have been sent, and so counts
+        except DeliveryError:
+            if (taken := self._taken.pop(ticket.modem_id or "", None)) is not None:
+                self._ledger.give_back(taken)
+        finally:
+            self._done.put(ticket)
 
     def _await_one(self) -> SmsReceipt | None:
         """Wait for the next news; a receipt ends the message, None means that the loop looks again."""
@@ -167,6 +207,8 @@ class _Attempt:
             return MessageExpired("the message expired before a modem could take it")
         if self._until.expired:
             return Busy("no modem came free in time", retry_after_s=self._settings.overtake_after_s)
+        if self._quota_wait_s is not None:
+            return QuotaUsedUp(self._quota_wait_s)
         return NoModemAvailable("no modem is ready for this number")
 
 

@@ -19,6 +19,7 @@ def check_modems(modems: Sequence[ModemStatus]) -> Iterable[Check]:
         return
     for modem in active:
         yield _check_modem(modem)
+        yield from _check_store(modem)
     if not any(modem.is_ready and modem.api_enabled for modem in active):
         yield Check(
             name="modems",
@@ -26,18 +27,28 @@ def check_modems(modems: Sequence[ModemStatus]) -> Iterable[Check]:
             finding="no modem can send messages of the API",
             advice="See the lines of the modems.",
         )
-    elif not any(modem.is_default for modem in active):
+    elif not any(modem.is_default or modem.tariff.fares for modem in active):
         yield Check(
             name="default modem",
             level=Level.YELLOW,
             finding="no modem is the default",
             advice="Numbers that match no prefix go to any modem, perhaps a dear one; mark one as default.",
         )
+    unpriced = [modem.name for modem in active if not modem.tariff.fares]
+    if 0 < len(unpriced) < len(active):
+        yield Check(
+            name="prices",
+            level=Level.YELLOW,
+            finding=f"not known of {', '.join(unpriced)}",
+            advice="A SIM of unknown price is used last. Set it: otppi modem price MODEM other=PRICE",
+        )
 
 
+_FULL = 0.8
 _ADVICE = {
     ModemState.ABSENT: "Check that it is plugged in and that its port is right.",
     ModemState.SIM_BLOCKED: "Check the SIM card and the PIN in the modem's settings.",
+    ModemState.SEARCHING: "Check antenna and place, and that the SIM is active; it is asked again every few seconds.",
     ModemState.SILENT: "It is opened anew by itself; if that does not help, unplug it and plug it in again.",
     ModemState.STARTING: "Wait a few seconds.",
 }
@@ -51,6 +62,16 @@ def _check_modem(modem: ModemStatus) -> Check:
     level = Level.YELLOW if modem.state is ModemState.STARTING else Level.RED
     finding = modem.state.value + (f": {modem.reason}" if modem.reason else "")
     return Check(name=name, level=level, finding=finding, advice=_ADVICE.get(modem.state, ""))
+
+
+def _check_store(modem: ModemStatus) -> Iterable[Check]:
+    if modem.store_fill is not None and modem.store_fill >= _FULL:
+        yield Check(
+            name=f"messages of {modem.name}",
+            level=Level.YELLOW,
+            finding=f"the store of the SIM is {modem.store_fill:.0%} full",
+            advice="What was received could not be taken from it; see the log. When it is full nothing more comes in.",
+        )
 
 
 def check_clock(is_trusted: bool) -> Check:

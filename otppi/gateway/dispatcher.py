@@ -26,9 +26,11 @@ from otppi.model.errors import (
 from otppi.model.number import Number
 from otppi.model.requests import (
     BlockNumber,
+    CancelUssd,
     Echo,
     EmailAddress,
     ListModems,
+    Origin,
     Receiver,
     Request,
     RequestOtp,
@@ -44,6 +46,7 @@ from otppi.model.results import (
     OtpVerified,
     Result,
     SmsReceipt,
+    UssdCancelled,
     UssdReply,
 )
 from otppi.model.sms_text import SmsText, code_text
@@ -97,7 +100,10 @@ class Dispatcher:
             case ListModems():
                 return ModemList(modems=self._directory.snapshot())
             case RequestUssd():
-                return self._request_ussd(request)
+                return self._ask_network(request.modem, request.ussd_code, request.origin)
+            case CancelUssd():
+                self._ask_network(request.modem, "", request.origin)
+                return UssdCancelled()
             case Echo():
                 return Echoed()
             case _:
@@ -175,11 +181,11 @@ class Dispatcher:
             raise
         return OtpSent(receipt=receipt, life_s=math.ceil(issued.life_s))
 
-    def _request_ussd(self, request: RequestUssd) -> UssdReply:
+    def _ask_network(self, modem_name: str, text: str, origin: Origin) -> UssdReply:
         for modem in self._directory.snapshot():
-            if request.modem in (modem.id, modem.name):
+            if modem_name in (modem.id, modem.name):
                 deadline = Deadline.after(self._clock, self._settings().ussd_timeout_s)
-                return self._ussd.request_ussd(modem.id, request.ussd_code, deadline)
+                return self._ussd.request_ussd(modem.id, text, origin, deadline)
         raise UnknownModem("there is no such modem")
 
     def _phone(self, receiver: Receiver) -> Number:

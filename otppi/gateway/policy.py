@@ -12,6 +12,23 @@ class GeneralSettings(Section, key="general", title="General"):
         default=True,
         help="Do not send a message whose life is over; off, late messages of send-* commands still go out.",
     )
+    currency: str = text(
+        default="IDR",
+        pattern=r"[A-Z]{3}",
+        shape="the three letters of a currency, such as IDR",
+        help="What the prices of modems are in; it only shows.",
+    )
+    modems_inspect_s: float = number(
+        default=30,
+        minimum=0,
+        maximum=3_600,
+        unit="s",
+        help="How often a device looks which modems are plugged in, besides when something comes or goes; 0 is never.",
+    )
+    modems_auto_add: bool = boolean(
+        default=False,
+        help="A new modem that a device finds is added and used; off, it waits for its owner: otppi modem use",
+    )
     expiration_offset_ms: int = integer(
         default=300_000,
         minimum=1_000,
@@ -58,5 +75,20 @@ class SmsSettings(Section, key="sms", title="Sending SMS", reset_flag="RESET_SMS
     )
     ussd_timeout_s: float = number(
         default=30, minimum=5, maximum=120, unit="s", help="How long the network may take to answer USSD."
+    )
+    ussd_session_s: float = number(
+        default=120,
+        minimum=1,
+        maximum=600,
+        unit="s",
+        help="How long a USSD menu waits for a reply before it is cancelled; networks often end it earlier.",
+    )
+    reserve_for_codes_percent: int = integer(
+        default=10,
+        minimum=0,
+        maximum=90,
+        unit="%",
+        help="Share of each quota of a SIM that only time-critical messages may use, so that others never use up "
+        "what one-time passwords need.",
     )
     recipient_prefix_length: int = retired(help="The longest prefix wins, whatever its length.")

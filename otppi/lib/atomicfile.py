@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 _PRIVATE_FILE = 0o600
 _PRIVATE_FOLDER = 0o700
@@ -36,6 +37,22 @@ def write_atomically(path: Path, data: bytes, *, keep_previous: bool = False) ->
     sync_folder(path.parent)
 
 
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Give a file to write to that replaces another when the block ends well; as `write_atomically`, bit by bit.
+
+    Raises:
+        OSError: The file is as it was.
+    """
+    with _temporary(path.with_name(f".{path.name}.new")) as new:
+        with _new_file(new) as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(new, path)
+    sync_folder(path.parent)
+
+
 def private_folder(path: Path) -> None:
     """Make a folder that only its owner may enter, and close one that others may."""
     if not path.is_dir():
@@ -54,9 +71,13 @@ def sync_folder(path: Path) -> None:
         os.close(fd)
 
 
-def _write_new(path: Path, data: bytes) -> None:
+def _new_file(path: Path) -> BinaryIO:
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, _PRIVATE_FILE)
-    with os.fdopen(fd, "wb") as file:
+    return os.fdopen(fd, "wb")
+
+
+def _write_new(path: Path, data: bytes) -> None:
+    with _new_file(path) as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())

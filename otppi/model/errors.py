@@ -5,6 +5,7 @@ the versioned API gives it (`status`). Messages are shown to callers and logged,
 message text, a password or an unmasked number.
 """
 
+import math
 from typing import ClassVar
 
 
@@ -137,6 +138,18 @@ class SendFailed(DeliveryError):
     """The message surely did not leave: the modem or the network refused it."""
 
     code = "1102"
+
+
+class QuotaUsedUp(DeliveryError):
+    """The quota of every SIM that could send it is used up; `data.retry_after` says for how long."""
+
+    code = "1302"
+    status = 429
+
+    def __init__(self, retry_after_s: float) -> None:
+        """Take the wait; inf if the message is longer than a quota ever allows."""
+        super().__init__("the quota of the SIM is used up")
+        self.retry_after_s = retry_after_s if math.isfinite(retry_after_s) else None
 
 
 class OutcomeUnknown(DeliveryError):

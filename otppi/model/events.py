@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from otppi.model.modems import ModemState
+from otppi.model.received_pdu import ReportOutcome
 
 
 class Outcome(StrEnum):
@@ -31,6 +32,32 @@ class SmsFinished:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SmsReceived:
+    """A message is in the inbox; its text is there and not here.
+
+    Comes once more, under the same id, when the missing parts of an incomplete message have come after all, or if the
+    service died before the SIM's copy was deleted.
+    """
+
+    message_id: str  # empty if received messages are not kept
+    modem_id: str
+    masked_sender: str  # a name is not masked
+    parts: int
+    is_complete: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeliveryReported:
+    """The network said what became of a message, or never will; comes once for each message."""
+
+    message_id: str
+    modem_id: str  # that sent it
+    masked_number: str
+    outcome: ReportOutcome
+    status: int | None = None  # TP-ST of the part that decided (TS 23.040, 9.2.3.15); None if no report came
+
+
+@dataclass(frozen=True, kw_only=True)
 class ModemStateChanged:
     """A modem came, went, became ready or fell silent."""
 
@@ -38,6 +65,17 @@ class ModemStateChanged:
     modem_name: str
     state: ModemState
     reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BalanceLow:
+    """A SIM was asked for its balance and has too little left, or not for long."""
+
+    modem_id: str
+    modem_name: str
+    amount: str
+    valid_until: str  # as an ISO date; empty if the operator did not say
+    reason: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +104,14 @@ class DeviceNotice:
     node: str  # the device file, or empty
     description: str  # maker and model as the device tells them; no serial number, no MAC address
     is_present: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModemLearned:
+    """A modem whose settings have no IMEI told its own."""
+
+    modem_id: str
+    imei: str
 
 
 @dataclass(frozen=True, kw_only=True)

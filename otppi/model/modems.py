@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from otppi.model.quota import NO_QUOTA, Quota
+from otppi.model.tariff import UNKNOWN_TARIFF, Tariff
+
 
 class ModemState(StrEnum):
     """What a modem is doing, in words that a person understands."""
@@ -10,8 +13,50 @@ class ModemState(StrEnum):
     ABSENT = "absent"  # its port does not exist or cannot be opened
     STARTING = "starting"  # being identified and set up
     SIM_BLOCKED = "SIM needs attention"  # no SIM, or one that waits for a PIN, a PUK or a person
+    SEARCHING = "not registered"  # it has its SIM and no network
     READY = "ready"
     SILENT = "silent"  # it owes an answer for longer than it may
+
+
+class Registration(StrEnum):
+    """Whether the network has the modem (3GPP TS 27.007, 7.2)."""
+
+    HOME = "registered"
+    ROAMING = "registered, roaming"
+    SEARCHING = "searching for a network"
+    DENIED = "denied by the network"
+    IDLE = "not registered and not searching"
+    UNKNOWN = "unknown"
+
+    @property
+    def is_registered(self) -> bool:
+        """Whether messages can be sent."""
+        return self in (Registration.HOME, Registration.ROAMING)
+
+    @property
+    def forbids_messages(self) -> bool:
+        """Whether it is sure that messages cannot be sent; a modem that does not tell may be registered."""
+        return not self.is_registered and self is not Registration.UNKNOWN
+
+
+class SimState(StrEnum):
+    """What the SIM waits for (3GPP TS 27.007, 8.3)."""
+
+    READY = "ready"
+    ABSENT = "no SIM card"
+    PIN_NEEDED = "PIN needed"
+    PUK_NEEDED = "PUK needed"
+    LOCKED = "locked to another network or device"
+    BUSY = "busy"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PinTries:
+    """How often a code may still be entered wrongly; None where the modem does not tell."""
+
+    pin: int
+    puk: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,8 +109,14 @@ class ModemStatus:
     is_default: bool = False
     prefixes: tuple[str, ...] = ()
     internet_access: bool = False
+    tariff: Tariff = UNKNOWN_TARIFF
+    quota: Quota = NO_QUOTA
     identity: Identity = Identity()
     signal: Signal | None = None
+    registration: Registration = Registration.UNKNOWN
+    store_fill: float | None = (
+        None  # how full the store of received messages is, up to 1; None if it is not known
+    )
 
     @property
     def is_ready(self) -> bool:

@@ -1,33 +1,50 @@
 """SMS-SUBMIT as a modem takes it: written for sending, read by the simulated network (3GPP TS 23.040)."""
 
-import binascii
 from bisect import bisect_left
 from dataclasses import dataclass, field
 from typing import Final
 
 from otppi.model import gsm7
+from otppi.model.pdu_fields import (
+    ALPHANUMERIC,
+    DIGITS,
+    INTERNATIONAL,
+    MOST_DIGITS,
+    MOST_USER_OCTETS,
+    TYPE_OF_NUMBER_MASK,
+    UDHI,
+    UNKNOWN_TYPE,
+    Concat,
+    PduError,
+    Reader,
+    address,
+    concat_of,
+    elements,
+    fill_bits,
+    octets_of,
+    semi_octets,
+    septets_before_text,
+)
 from otppi.model.sms_text import Coding, SmsText, decode_gsm7
+
+__all__ = [
+    "Concat",
+    "PduError",
+    "SubmitPdu",
+    "Submitted",
+    "decode_submit",
+    "relative_validity",
+    "submit_pdus",
+]
 
 # First octet (9.2.2.2).
 _MTI_MASK: Final = 0x03  # TP-MTI (9.2.3.1)
 _MTI_SUBMIT: Final = 0x01
 _VPF_MASK: Final = 0x18  # TP-VPF (9.2.3.3)
 _VPF_RELATIVE: Final = 0x10
-_UDHI: Final = 0x40  # TP-UDHI (9.2.3.23)
-
-# Type of address (9.1.2.5): the top bit is always set, then type of number and numbering plan.
-_INTERNATIONAL: Final = 0x91
-_UNKNOWN_TYPE: Final = 0x81
-_ALPHANUMERIC: Final = 0xD0
-_TYPE_OF_NUMBER_MASK: Final = 0xF0
-_MOST_DIGITS: Final = 20
-_DIGITS: Final = "0123456789*#abc"  # semi-octets (9.1.2.3); 1111 fills
+_SRR: Final = 0x20  # TP-SRR (9.2.3.5)
 
 _DCS: Final = {Coding.GSM7: 0x00, Coding.UCS2: 0x08}  # TS 23.038, clause 4
-_MOST_USER_OCTETS: Final = 140
-
-# Information elements (9.2.3.24.1, 9.2.3.24.8): identifier to the octets that the reference takes.
-_CONCAT_REFERENCE_OCTETS: Final = {0x00: 1, 0x08: 2}
 
 _MINUTE_S: Final = 60
 _HOUR_S: Final = 60 * _MINUTE_S
@@ -41,25 +58,12 @@ _RELATIVE_VALIDITY_S: Final = (
 )
 
 
-class PduError(ValueError):
-    """The PDU is malformed, or uses what this product never sends."""
-
-
 @dataclass(frozen=True)
 class SubmitPdu:
     """One SMS-SUBMIT, ready for `AT+CMGS`."""
 
     tpdu_octets: int  # the length that AT+CMGS is given: without the SMSC field (TS 27.005, 4.3)
     hex: str = field(repr=False)
-
-
-@dataclass(frozen=True)
-class Concat:
-    """Which part of which long message this is; `number` counts from 1."""
-
-    reference: int
-    total: int
-    number: int
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,7 @@ class Submitted:
     concat: Concat | None
     validity_s: int | None
     coding: Coding
+    wants_report: bool = False
 
 
 def submit_pdus(
@@ -81,11 +86,12 @@ def submit_pdus(
     *,
     concat_reference: int,
     validity_s: float | None,
+    wants_report: bool = False,
 ) -> tuple[SubmitPdu, ...]:
     """Write one SMS-SUBMIT (9.2.2.2) per part.
 
-    Each asks for the SMS centre stored in the SIM, no status report and no rejection of duplicates. Without
-    `validity_s` the SMS centre decides how long it keeps trying.
+    Each asks for the SMS centre stored in the SIM and no rejection of duplicates. Without `validity_s` the SMS
+    centre decides how long it keeps trying.
 
     Args:
         number_digits: International digits without a plus, or a short code.
@@ -93,13 +99,14 @@ def submit_pdus(
         text: The coded text.
         concat_reference: 0 to 255, another one for each long message to the same receiver (9.2.3.24.1).
         validity_s: See `relative_validity`.
+        wants_report: Whether the network is to report of each part what became of it.
     """
     head = (
         b"\x00"  # TP-MR: the modem puts its own number there
-        + _destination(number_digits, is_short_code)
+        + address(number_digits, UNKNOWN_TYPE if is_short_code else INTERNATIONAL)
         + bytes((0x00, _DCS[text.coding]))  # TP-PID, TP-DCS
     )
-    first_octet = _MTI_SUBMIT
+    first_octet = _MTI_SUBMIT | (_SRR if wants_report else 0)
     if validity_s is not None:
         first_octet |= _VPF_RELATIVE
         head += bytes((relative_validity(validity_s),))
@@ -107,7 +114,7 @@ def submit_pdus(
         return (_submit_pdu(first_octet, head, text.coding, b"", text.parts[0]),)
     return tuple(
         _submit_pdu(
-            first_octet | _UDHI,
+            first_octet | UDHI,
             head,
             text.coding,
             bytes((5, 0x00, 3, concat_reference, text.part_count, number)),
@@ -136,7 +143,7 @@ def decode_submit(hex_pdu: str) -> Submitted:
     Raises:
         PduError: It is malformed; or not a SUBMIT in GSM-7 or UCS-2 with no or a relative validity period.
     """
-    reader = _Reader(_octets(hex_pdu))
+    reader = Reader(octets_of(hex_pdu))
     reader.take(reader.octet())  # SMSC
     first_octet = reader.octet()
     if first_octet & _MTI_MASK != _MTI_SUBMIT:
@@ -147,7 +154,7 @@ def decode_submit(hex_pdu: str) -> Submitted:
     coding = _read_coding(reader)
     validity_s = _read_validity_s(reader, first_octet & _VPF_MASK)
     length, user_data = reader.octet(), reader.rest()
-    header = _header(user_data) if first_octet & _UDHI else b""
+    header = _header(user_data) if first_octet & UDHI else b""
     return Submitted(
         number=number,
         type_of_address=type_of_address,
@@ -155,20 +162,14 @@ def decode_submit(hex_pdu: str) -> Submitted:
         concat=_concat(header),
         validity_s=validity_s,
         coding=coding,
+        wants_report=bool(first_octet & _SRR),
     )
-
-
-def _destination(digits: str, is_short_code: bool) -> bytes:
-    """Write TP-DA (9.1.2.5): the count of digits, the type, and the digits swapped in pairs."""
-    padded = digits + "F" if len(digits) % 2 else digits
-    swapped = "".join(second + first for first, second in zip(padded[::2], padded[1::2], strict=True))
-    return bytes((len(digits), _UNKNOWN_TYPE if is_short_code else _INTERNATIONAL)) + bytes.fromhex(swapped)
 
 
 def _submit_pdu(first_octet: int, head: bytes, coding: Coding, header: bytes, part: bytes) -> SubmitPdu:
     if coding is Coding.GSM7:
-        length = _septets_before_text(len(header)) + len(part)
-        user_data = header + gsm7.pack(part, _fill_bits(len(header)))
+        length = septets_before_text(len(header)) + len(part)
+        user_data = header + gsm7.pack(part, fill_bits(len(header)))
     else:
         length = len(header) + len(part)
         user_data = header + part
@@ -176,62 +177,21 @@ def _submit_pdu(first_octet: int, head: bytes, coding: Coding, header: bytes, pa
     return SubmitPdu(len(tpdu), "00" + tpdu.hex().upper())
 
 
-def _septets_before_text(header_octets: int) -> int:
-    """Return what a header counts for in TP-UDL: its octets and fill bits, in septets (9.2.3.16)."""
-    return (8 * header_octets + 6) // 7
-
-
-def _fill_bits(header_octets: int) -> int:
-    """Return how many bits bring the text to a septet boundary after the header (9.2.3.24)."""
-    return -8 * header_octets % 7
-
-
-class _Reader:
-    def __init__(self, octets: bytes) -> None:
-        self._octets = octets
-        self._at = 0
-
-    def take(self, count: int) -> bytes:
-        taken = self._octets[self._at : self._at + count]
-        if len(taken) < count:
-            raise PduError("it ends too early")
-        self._at += count
-        return taken
-
-    def octet(self) -> int:
-        return self.take(1)[0]
-
-    def rest(self) -> bytes:
-        return self.take(len(self._octets) - self._at)
-
-    @property
-    def is_at_end(self) -> bool:
-        return self._at == len(self._octets)
-
-
-def _octets(hex_pdu: str) -> bytes:
-    try:
-        # bytes.fromhex would let white space pass.
-        return binascii.unhexlify(hex_pdu)
-    except ValueError:
-        raise PduError("not hexadecimal") from None
-
-
-def _read_address(reader: _Reader) -> tuple[str, int]:
+def _read_address(reader: Reader) -> tuple[str, int]:
     """Read TP-DA (9.1.2.5)."""
     count, type_of_address = reader.octet(), reader.octet()
-    if not 1 <= count <= _MOST_DIGITS:
+    if not 1 <= count <= MOST_DIGITS:
         raise PduError("no possible count of digits")
-    if not type_of_address & 0x80 or type_of_address & _TYPE_OF_NUMBER_MASK == _ALPHANUMERIC:
+    if not type_of_address & 0x80 or type_of_address & TYPE_OF_NUMBER_MASK == ALPHANUMERIC:
         raise PduError("no type of a destination address")
-    semi_octets = [half for octet in reader.take((count + 1) // 2) for half in (octet & 0x0F, octet >> 4)]
-    digits, fill = semi_octets[:count], semi_octets[count:]
+    halves = semi_octets(reader.take((count + 1) // 2))
+    digits, fill = halves[:count], halves[count:]
     if 0x0F in digits or fill not in ([], [0x0F]):
         raise PduError("the address is not filled as it should be")
-    return "".join(_DIGITS[digit] for digit in digits), type_of_address
+    return "".join(DIGITS[digit] for digit in digits), type_of_address
 
 
-def _read_coding(reader: _Reader) -> Coding:
+def _read_coding(reader: Reader) -> Coding:
     dcs = reader.octet()
     for coding, value in _DCS.items():
         if dcs == value:
@@ -239,7 +199,7 @@ def _read_coding(reader: _Reader) -> Coding:
     raise PduError("a data coding scheme that is never sent")
 
 
-def _read_validity_s(reader: _Reader, validity_format: int) -> int | None:
+def _read_validity_s(reader: Reader, validity_format: int) -> int | None:
     if validity_format == 0:
         return None
     if validity_format != _VPF_RELATIVE:
@@ -257,33 +217,23 @@ def _header(user_data: bytes) -> bytes:
 def _concat(header: bytes) -> Concat | None:
     """Find the concatenation element; of several the last one counts (9.2.3.24)."""
     found = None
-    reader = _Reader(header[1:])
-    while not reader.is_at_end:
-        identifier, element = reader.octet(), reader.take(reader.octet())
-        reference_octets = _CONCAT_REFERENCE_OCTETS.get(identifier)
-        if reference_octets is None:
-            continue
-        if len(element) != reference_octets + 2:
-            raise PduError("a concatenation element of a wrong length")
-        reference, total, number = int.from_bytes(element[:-2], "big"), element[-2], element[-1]
-        # 9.2.3.24.1: with any other values the whole element is to be ignored.
-        if 1 <= number <= total:
-            found = Concat(reference, total, number)
+    for identifier, element in elements(header):
+        found = concat_of(identifier, element) or found
     return found
 
 
 def _text(coding: Coding, length: int, user_data: bytes, header_octets: int) -> str:
     """Read the text after the header; `length` is TP-UDL, in septets or octets by the coding (9.2.3.16)."""
     octets = (7 * length + 7) // 8 if coding is Coding.GSM7 else length
-    if len(user_data) != octets or octets > _MOST_USER_OCTETS:
+    if len(user_data) != octets or octets > MOST_USER_OCTETS:
         raise PduError("the user data is not as long as it says")
     body = user_data[header_octets:]
     if coding is Coding.UCS2:
         return _decode_utf16(body)
-    septets = length - _septets_before_text(header_octets)
+    septets = length - septets_before_text(header_octets)
     if septets < 0:
         raise PduError("the header is longer than the user data")
-    return decode_gsm7(gsm7.unpack(body, septets, _fill_bits(header_octets)))
+    return decode_gsm7(gsm7.unpack(body, septets, fill_bits(header_octets)))
 
 
 def _decode_utf16(octets: bytes) -> str:

@@ -93,7 +93,14 @@ class RequestUssd(Request):
     """`request-ussd`."""
 
     modem: str
-    ussd_code: str
+    ussd_code: str = field(repr=False)  # or the reply to a menu, which may be a PIN
+
+
+@dataclass(frozen=True, kw_only=True)
+class CancelUssd(Request):
+    """`cancel-ussd`."""
+
+    modem: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,7 @@ class SmsReceipt:
     modem_name: str
     parts: int
     references: tuple[int, ...]  # TP-MR of each part
+    message_id: str = ""  # what a `DeliveryReported` of it will say
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,8 +52,15 @@ class UssdReply:
 
 
 @dataclass(frozen=True, kw_only=True)
+class UssdCancelled:
+    """No USSD session is open any more."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Echoed:
     """The request itself."""
 
 
-Result = SmsReceipt | OtpSent | OtpVerified | BlockListChanged | ModemList | UssdReply | Echoed
+Result = (
+    SmsReceipt | OtpSent | OtpVerified | BlockListChanged | ModemList | UssdReply | UssdCancelled | Echoed
+)

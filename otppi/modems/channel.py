@@ -17,6 +17,8 @@ _ESC = b"\x1b"
 _PROMPT_LIMIT_S = 5.0
 # A modem that talks without line ends is broken or is no modem; what it said is dropped.
 _LONGEST_LINE = 8192
+# How long OK is waited for where the modem may leave it out.
+_OMITTED_OK_S = 1.0
 # Where one result could be two messages', how long the second is waited for.
 _SECOND_RESULT_S = 5.0
 
@@ -55,7 +57,15 @@ class Channel:
         self._joining = ""
         self._owes_answer = False
 
-    def command(self, text: str, *, expect: str = "", timeout_s: float = 5.0, shown: str = "") -> list[str]:
+    def command(
+        self,
+        text: str,
+        *,
+        expect: str = "",
+        timeout_s: float = 5.0,
+        shown: str = "",
+        may_lack_ok: bool = False,
+    ) -> list[str]:
         """Send a command and return the lines of its answer.
 
         Args:
@@ -63,6 +73,7 @@ class Channel:
             expect: The prefix of answer lines, for example `+CSQ:`; with none, lines without a prefix count.
             timeout_s: How long the final result may take.
             shown: What logs and errors may show instead of the command, where it holds a secret.
+            may_lack_ok: Whether an expected line may be all that comes.
 
         Raises:
             AtRefused: The modem answered with an error.
@@ -71,7 +82,7 @@ class Channel:
         """
         self._settle()
         self._write_command(text, shown or text)
-        final, lines = self._answer(text, expect, time.monotonic() + timeout_s)
+        final, lines = self._answer(text, expect, time.monotonic() + timeout_s, may_lack_ok=may_lack_ok)
         if final.kind is not FinalKind.OK:
             raise AtRefused(shown or text, final)
         return lines
@@ -197,7 +208,9 @@ class Channel:
                 self._transport.write(_ESC)
                 raise NoAnswer("no prompt")
 
-    def _answer(self, echo: str, expect: str, until_s: float) -> tuple[Final, list[str]]:
+    def _answer(
+        self, echo: str, expect: str, until_s: float, *, may_lack_ok: bool = False
+    ) -> tuple[Final, list[str]]:
         lines: list[str] = []
         while (line := self._next_line(until_s)) is not None:
             final = parse.final_result(line)
@@ -210,6 +223,10 @@ class Channel:
                 self._on_unsolicited(line)
             else:
                 lines.append(line)
+                if may_lack_ok and expect and line.startswith(expect):
+                    until_s = min(until_s, time.monotonic() + _OMITTED_OK_S)
+        if may_lack_ok and lines:
+            return Final(FinalKind.OK), lines  # still owed: an OK that comes late is told apart
         raise NoAnswer("no final result")
 
     def _next_line(self, until_s: float) -> str | None:
@@ -239,10 +256,12 @@ class Channel:
                 self._begin(line)
 
     def _begin(self, line: str) -> None:
-        if parse.announces_second_line(line) or parse.is_incomplete(line):
-            self._joining = line
+        *before, last = parse.unglued(line)
+        self._lines += before
+        if parse.announces_second_line(last) or parse.is_incomplete(last):
+            self._joining = last
         else:
-            self._lines.append(line)
+            self._lines.append(last)
 
     def _join(self, line: str) -> None:
         # A PDU follows its announcement at once; blank lines between CR and LF are not it. In a USSD menu

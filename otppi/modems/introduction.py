@@ -1,12 +1,16 @@
 """Getting to know a modem: set it up for PDU mode, unlock its SIM, ask who it is."""
 
 import contextlib
-import re
 from collections.abc import Callable
+from dataclasses import replace
 
-from otppi.model.modems import Identity, Signal
+from otppi.model.modems import Identity, PinTries, Registration, Signal, SimState
+from otppi.model.ports import UsbId
 from otppi.modems import parse
 from otppi.modems.channel import AtRefused, Channel, NoAnswer
+from otppi.modems.families import family_of
+from otppi.modems.families.family import Family, Question
+from otppi.modems.families.generic import GENERIC
 from otppi.modems.parse import FinalKind
 from otppi.modems.refused_pins import RefusedPins
 
@@ -18,8 +22,29 @@ _CME_SIM_BUSY = 14
 _CME_PIN_NOT_TRIED = frozenset({0, 1, 3, 4, _CME_NO_SIM, 13, _CME_SIM_BUSY})
 
 
+# TS 27.007, 9.2: where AT+CPIN? is refused instead of answered.
+_STATES_BY_CME = {
+    _CME_NO_SIM: SimState.ABSENT,
+    11: SimState.PIN_NEEDED,
+    12: SimState.PUK_NEEDED,
+    _CME_SIM_BUSY: SimState.BUSY,
+}
+_REASONS = {SimState.ABSENT: "there is no SIM card", SimState.BUSY: "the SIM is busy"}
+# EF-ICCID of the card, read as its bytes (TS 27.007, 8.18, and TS 51.011, 10.1.1), and what many modems have.
+_ICCID_QUESTIONS = (
+    Question(command="AT+CCID", prefix="+CCID:"),
+    Question(command="AT+ICCID", prefix="+ICCID:"),
+    Question(command="AT+CRSM=176,12258,0,0,10", prefix="+CRSM:"),
+)
+
+
 class SimBlocked(Exception):
     """The SIM needs a person: it is missing, locked, or refused the PIN."""
+
+    def __init__(self, reason: str, state: SimState = SimState.FAILED, tries: PinTries | None = None) -> None:
+        super().__init__(reason)
+        self.state = state
+        self.tries = tries  # None if the modem does not tell
 
 
 def set_up(channel: Channel) -> None:
@@ -37,56 +62,123 @@ def set_up(channel: Channel) -> None:
     _try(channel, "AT+CMEE=1")
 
 
-def unlock(channel: Channel, modem_id: str, pin: str, refused: RefusedPins) -> None:
+def meet(channel: Channel, usb: UsbId | None = None) -> tuple[Family, Identity]:
+    """Find out what family a modem is of and give it that family's commands; follows `set_up`.
+
+    All this works while the SIM is locked. The identity has only what names the modem; that of its SIM comes
+    with `identity`.
+    """
+    found = _own_identity(channel)
+    family = family_of(usb, found.manufacturer, found.model)
+    for command in family.init:
+        _try(channel, command)
+    return family, found
+
+
+def sim_state(channel: Channel) -> SimState:
+    """Ask what the SIM waits for; waits up to four seconds for a SIM that is busy."""
+    state, _ = _sim_state(channel)
+    return state
+
+
+def pin_tries(channel: Channel, family: Family = GENERIC) -> PinTries | None:
+    """Ask how many wrong PINs the SIM still forgives; None if the modem does not tell."""
+    question = family.pin_tries
+    try:
+        lines = channel.command(question.command, expect=question.prefix)
+    except (AtRefused, NoAnswer):
+        return None
+    for line in lines:
+        if match := question.pattern.search(line):
+            told = match.groupdict()
+            return PinTries(pin=int(told["pin"]), puk=int(told["puk"]) if "puk" in told else None)
+    return None
+
+
+def unlock(channel: Channel, modem_id: str, pin: str, refused: RefusedPins, family: Family = GENERIC) -> None:
     """Enter the PIN if the SIM asks for one (TS 27.007, 8.3).
 
-    A PIN that this SIM refused before is not tried again.
+    A PIN that this SIM refused before is not tried again, and the last try is left to a person.
 
     Raises:
         SimBlocked: Without a person it goes no further.
     """
-    state = _sim_state(channel)
-    if state == "READY":
+    state, reason = _sim_state(channel)
+    if state is SimState.READY:
         return
-    if state != "SIM PIN":
-        raise SimBlocked(f"the SIM asks for {state}")
+    if state is not SimState.PIN_NEEDED:
+        tries = pin_tries(channel, family) if state is SimState.PUK_NEEDED else None
+        raise SimBlocked(reason, state, tries)
+    tries = pin_tries(channel, family)
     if not pin:
-        raise SimBlocked("the SIM asks for its PIN and none is set")
+        raise SimBlocked("the SIM asks for its PIN and none is set", state, tries)
     if refused.has(modem_id, pin):
-        raise SimBlocked("the SIM refused this PIN before; it is not tried again until it is changed")
+        raise SimBlocked(
+            "the SIM refused this PIN before; it is not tried again until it is changed", state, tries
+        )
+    if tries is not None and tries.pin <= 1:
+        raise SimBlocked("only one try of the PIN is left, and it is left to a person", state, tries)
+    enter_pin(channel, pin, family, on_refusal=lambda: refused.add(modem_id, pin))
+    refused.forget(modem_id)
+
+
+def enter_pin(
+    channel: Channel, pin: str, family: Family, on_refusal: Callable[[], None] = lambda: None
+) -> None:
+    """Enter a PIN, whatever it costs; `on_refusal` is called when a try was spent, before all else.
+
+    Raises:
+        SimBlocked: The SIM did not take it.
+    """
     try:
         channel.command(f'AT+CPIN="{pin}"', timeout_s=_PIN_LIMIT_S, shown='AT+CPIN="…"')
     except AtRefused as error:
         if error.final.kind is FinalKind.CME_ERROR and error.final.number in _CME_PIN_NOT_TRIED:
-            raise SimBlocked(f"the SIM is not ready ({error.final})") from error
-        refused.add(modem_id, pin)
-        raise SimBlocked(f"the SIM refused the PIN ({error.final})") from error
-    refused.forget(modem_id)
+            raise SimBlocked(f"the SIM is not ready ({error.final})", SimState.FAILED) from error
+        on_refusal()
+        tries = pin_tries(channel, family)
+        state = SimState.PUK_NEEDED if tries is not None and tries.pin == 0 else SimState.PIN_NEEDED
+        raise SimBlocked(f"the SIM refused the PIN ({error.final})", state, tries) from error
 
 
-def prepare_sending(channel: Channel) -> None:
+def prepare_sending(channel: Channel, family: Family = GENERIC) -> None:
     """Select PDU mode (TS 27.005, 3.2.3) and keep the radio link open between messages where possible.
 
     `AT+CMMS=2` (TS 27.005, 3.5.6) saves a second or two for each message that follows another within a few
     seconds; modems without it refuse, which is fine.
     """
+    for command in family.init_with_sim:
+        _try(channel, command)
     channel.command("AT+CMGF=0")
     _try(channel, "AT+CMMS=2")
 
 
-def identity(channel: Channel) -> Identity:
-    """Ask for all that names the modem and its SIM; what it does not tell stays empty."""
+def identity(channel: Channel, family: Family = GENERIC, own: Identity | None = None) -> Identity:
+    """Ask for all that names the modem and its SIM; what it does not tell stays empty.
+
+    `own`, what `meet` returned, is not asked again.
+    """
     _try(channel, "AT+COPS=3,0")  # operator as a long name
-    return Identity(
-        manufacturer=_ask(channel, "AT+CGMI", lambda line: line),
-        model=_ask(channel, "AT+CGMM", lambda line: line),
-        revision=_ask(channel, "AT+CGMR", lambda line: line),
-        imei=_ask(channel, "AT+CGSN", _digits),
-        imsi=_ask(channel, "AT+CIMI", _digits),
-        iccid=_ask(channel, "AT+CCID", _iccid, "+CCID:") or _ask(channel, "AT^ICCID?", _iccid, "^ICCID:"),
+    return replace(
+        own or _own_identity(channel),
+        imsi=_ask(channel, "AT+CIMI", _imsi, "+CIMI:"),
+        iccid=_iccid(channel, family),
         operator=_ask(channel, "AT+COPS?", parse.operator_name, "+COPS:"),
         sms_center=_ask(channel, "AT+CSCA?", parse.quoted, "+CSCA:"),
     )
+
+
+def registration(channel: Channel) -> Registration:
+    """Ask whether the network has the modem, for calls and messages, LTE and packets (TS 27.007)."""
+    found = []
+    for command, prefix in (("AT+CREG?", "+CREG:"), ("AT+CEREG?", "+CEREG:"), ("AT+CGREG?", "+CGREG:")):
+        with contextlib.suppress(AtRefused, NoAnswer):
+            lines = channel.command(command, expect=prefix)
+            found += [state for line in lines if (state := parse.registration(line))]
+        if found and found[-1].is_registered:
+            return found[-1]  # one network is enough
+    by_weight = (Registration.DENIED, Registration.SEARCHING, Registration.IDLE)
+    return next((state for state in by_weight if state in found), Registration.UNKNOWN)
 
 
 def signal(channel: Channel) -> Signal | None:
@@ -95,6 +187,23 @@ def signal(channel: Channel) -> Signal | None:
         if (found := parse.signal(line)) is not None:
             return found
     return None
+
+
+def _own_identity(channel: Channel) -> Identity:
+    return Identity(
+        manufacturer=_ask(channel, "AT+CGMI", parse.information, "+CGMI:"),
+        model=_ask(channel, "AT+CGMM", parse.information, "+CGMM:"),
+        revision=_ask(channel, "AT+CGMR", parse.information, "+CGMR:"),
+        imei=_ask(channel, "AT+CGSN", parse.imei, "+CGSN:"),
+    )
+
+
+def _iccid(channel: Channel, family: Family) -> str:
+    own = (family.iccid,) if family.iccid else ()
+    for question in (*own, *_ICCID_QUESTIONS):
+        if found := _ask(channel, question.command, parse.iccid, question.prefix):
+            return found
+    return ""
 
 
 def _await_first_answer(channel: Channel) -> None:
@@ -108,20 +217,43 @@ def _await_first_answer(channel: Channel) -> None:
     channel.command("AT", timeout_s=3.0)
 
 
-def _sim_state(channel: Channel) -> str:
-    for attempt in range(5):
-        try:
-            lines = channel.command("AT+CPIN?", expect="+CPIN:", timeout_s=_PIN_LIMIT_S)
-        except AtRefused as error:
-            final = error.final
-            if final.kind is FinalKind.CME_ERROR and final.number == _CME_SIM_BUSY and attempt < 4:
-                channel.idle(1.0)
-                continue
-            if final.kind is FinalKind.CME_ERROR and final.number == _CME_NO_SIM:
-                raise SimBlocked("there is no SIM card") from error
-            raise SimBlocked(f"the SIM does not answer ({final})") from error
-        return lines[0].partition(":")[2].strip() if lines else ""
-    raise SimBlocked("the SIM is busy")
+def _sim_state(channel: Channel) -> tuple[SimState, str]:
+    """Return what the SIM waits for, also in words."""
+    for _ in range(4):
+        state, reason = _sim_state_now(channel)
+        if state is not SimState.BUSY:
+            return state, reason
+        channel.idle(1.0)
+    return _sim_state_now(channel)
+
+
+def _sim_state_now(channel: Channel) -> tuple[SimState, str]:
+    try:
+        # Wavecom's and some of Sierra's modems end it without OK (ModemManager, gammu, python-gsmmodem).
+        lines = channel.command("AT+CPIN?", expect="+CPIN:", timeout_s=_PIN_LIMIT_S, may_lack_ok=True)
+    except AtRefused as error:
+        final = error.final
+        state = SimState.FAILED
+        if final.kind is FinalKind.CME_ERROR and final.number is not None:
+            state = _STATES_BY_CME.get(final.number, state)
+        return state, _REASONS.get(state, f"the SIM does not answer ({final})")
+    # One that came by itself may stand in front of the answer.
+    word = lines[-1].partition(":")[2].strip() if lines else ""
+    state = _state_of(word)
+    return state, _REASONS.get(state, f"the SIM asks for {word or 'nothing that it names'}")
+
+
+def _state_of(word: str) -> SimState:
+    # TS 27.007, 8.3: READY, SIM PIN, SIM PUK and their second ones, PH-… for locks to a device or a network.
+    if word in ("READY", "SIM PIN2", "SIM PUK2"):  # neither hinders messages
+        return SimState.READY
+    if word == "SIM PIN":
+        return SimState.PIN_NEEDED
+    if word == "SIM PUK":
+        return SimState.PUK_NEEDED
+    if word in ("NOT INSERTED", "NOT READY"):  # SIMCom and Quectel, in place of an error
+        return SimState.ABSENT if word == "NOT INSERTED" else SimState.BUSY
+    return SimState.LOCKED if word.startswith(("PH-", "PH_")) else SimState.FAILED
 
 
 def _try(channel: Channel, command: str) -> None:
@@ -137,12 +269,6 @@ def _ask(channel: Channel, command: str, read: Callable[[str], str], expect: str
     return next((found for line in lines if (found := read(line))), "")
 
 
-def _digits(line: str) -> str:
-    match = re.search(r"\d{10,20}", line)
-    return match[0] if match else ""
-
-
-def _iccid(line: str) -> str:
-    # ITU-T E.118: up to nineteen digits and a check digit; some modems add a filler F.
-    match = re.search(r"89\d{16,18}", line)
-    return match[0] if match else ""
+def _imsi(line: str) -> str:
+    digits = parse.information(line)
+    return digits if digits.isdigit() and len(digits) <= 15 else ""

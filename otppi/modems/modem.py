@@ -2,37 +2,49 @@
 
 import itertools
 import logging
+import random
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from otppi.contracts.received import MessageSink, ReportSink
 from otppi.lib.backoff import delays_s
 from otppi.lib.bus import Bus
 from otppi.lib.threads import died
 from otppi.lib.wakeup import Wakeup
-from otppi.model.errors import DeliveryError, OutcomeUnknown, SendFailed, UssdFailed
-from otppi.model.events import ModemStateChanged, Outcome, SmsFinished
-from otppi.model.modems import Identity, ModemState, ModemStatus, Signal
-from otppi.model.pdu import submit_pdus
-from otppi.model.results import SmsReceipt, UssdReply
-from otppi.modems import introduction, parse
-from otppi.modems.channel import AtRefused, Channel, NoAnswer, Owed
+from otppi.model.errors import DeliveryError, OutcomeUnknown
+from otppi.model.events import ModemLearned, ModemStateChanged
+from otppi.model.modems import Identity, ModemState, ModemStatus, Registration, Signal
+from otppi.model.quota import Quota
+from otppi.model.tariff import LINE, LINE_SHAPE, Tariff, TariffError, tariff
+from otppi.modems import introduction
+from otppi.modems.asking import Asking
+from otppi.modems.channel import AtRefused, Channel, NoAnswer
+from otppi.modems.families.generic import GENERIC
 from otppi.modems.introduction import SimBlocked
+from otppi.modems.matching import is_another, stranger_at
+from otppi.modems.reading import Reading
 from otppi.modems.refused_pins import RefusedPins
+from otppi.modems.sending import Limits, Sending, Unsent
 from otppi.modems.transport import PortGone, SerialLine, SerialTransport
+from otppi.modems.whereabouts import Place, Whereabouts
 from otppi.modems.work import Job, SmsJob, UssdJob, WorkQueue
-from otppi.settings.fields import boolean, choice, integer, listing, secret, text
+from otppi.settings.fields import boolean, choice, integer, listing, number, secret, text
 from otppi.settings.section import Section
 
 log = logging.getLogger(__name__)
 
 # How often an idle modem is asked for its signal, which is also how a silent one is noticed.
 _PROBE_INTERVAL_S = 15.0
+# How often an idle modem is asked for messages that it did not tell of.
+_SWEEP_INTERVAL_S = 300.0
 _FIRST_RETRY_S = 1.0
 _LONGEST_RETRY_S = 10.0
 _SIM_RETRY_S = 30.0
-_REFERENCES_REMEMBERED = 100
+_SEARCH_INTERVAL_S = 3.0
+_STOP_GRACE_S = 5.0
+NEVER, DAILY = "never", "daily"
 # These become words in files that pppd and chat read as root: no quote but that of an AT command, no backslash, and
 # nothing that either of them takes for more than a letter.
 _APN_WORD = r"[A-Za-z0-9!#%&()*+,./:;<=>?@_~-]{0,64}"
@@ -46,9 +58,18 @@ class ModemSettings(Section, key="modems", title="Modems", reset_flag="RESET_MOD
 
     name: str = text(pattern=r"\S(.{0,58}\S)?", help="What people call the modem.")
     port: str = text(
-        pattern=r"[A-Za-z0-9_./:-]{1,200}",
+        default="",
+        pattern=r"[A-Za-z0-9_./:-]{0,200}",
         shape="a device such as /dev/ttyUSB0 or ttyUSB0",
-        help="Serial port, for example /dev/ttyUSB0; ttyUSB0 is enough.",
+        help="Serial port, for example /dev/ttyUSB0; ttyUSB0 is enough. Once the IMEI is known a device finds the "
+        "modem at any port.",
+    )
+    imei: str = text(
+        default="",
+        pattern=r"([0-9]{15})?",
+        shape="fifteen digits",
+        help="The modem is known by it, wherever it is plugged in; learned at first contact.",
+        title="IMEI",
     )
     prefixes: tuple[str, ...] = listing(
         default=(),
@@ -57,6 +78,47 @@ class ModemSettings(Section, key="modems", title="Modems", reset_flag="RESET_MOD
         help="Numbers that begin so are sent through this modem, written with their country code.",
     )
     is_default: bool = boolean(default=False, help="Takes numbers that no modem has a prefix for.")
+    prices: tuple[str, ...] = listing(
+        default=(),
+        item_pattern=LINE,
+        item_shape=LINE_SHAPE,
+        help="What the SIM is charged for one part of a message: PREFIXES=PRICE, and other=PRICE for all further "
+        "numbers, such as 62871+62872=50, other=350. The SIM that is charged least is tried first; one whose price "
+        "for a number is not known comes last. A package or promotion is a price and its steps, counted over the "
+        "prefixes of the line: 62811=0, 62811=50 after 100/month is a package of a hundred free parts, "
+        "62811=50, 62811=1 after 10/day a promotion. The price of the moment decides: no dearer SIM is used to "
+        "reach a promotion.",
+    )
+    quota_per_minute: int = integer(
+        default=0, minimum=0, maximum=1_000, help="Parts of messages that the SIM may send; 0 is no limit."
+    )
+    quota_per_hour: int = integer(
+        default=0, minimum=0, maximum=100_000, help="As above, in any hour; counted in steps of five minutes."
+    )
+    quota_per_day: int = integer(
+        default=0,
+        minimum=0,
+        maximum=1_000_000,
+        help="As above, for a day by the clock of the device. After a power cut up to a twentieth more counts as sent.",
+    )
+    quota_per_month: int = integer(
+        default=0, minimum=0, maximum=10_000_000, help="As above, for a month of the calendar."
+    )
+    gap_min_s: float = number(
+        default=0,
+        minimum=0,
+        maximum=600,
+        unit="s",
+        help="Shortest pause after a message; time-critical ones do not wait for its end.",
+    )
+    gap_max_s: float = number(
+        default=0,
+        minimum=0,
+        maximum=600,
+        unit="s",
+        help="Longest pause; each is drawn by lot between the two. A message that would wait longer than its caller "
+        "does is refused.",
+    )
     active: bool = boolean(default=True, help="An inactive modem is not opened at all.")
     api_enabled: bool = boolean(
         default=True,
@@ -68,6 +130,29 @@ class ModemSettings(Section, key="modems", title="Modems", reset_flag="RESET_MOD
         pattern=r"([0-9]{4,8})?",
         help="PIN of the SIM card; empty if it has none.",
         title="SIM PIN",
+    )
+    balance_check: str = choice(
+        (NEVER, DAILY),
+        default=NEVER,
+        help="Whether the SIM is asked for its balance by USSD; daily is at a minute that is different for each SIM.",
+    )
+    balance_ussd: str = text(
+        default="",
+        pattern=r".{0,200}",
+        help="Code for that, and the replies to its menus behind it, such as *888#>4; empty goes by the operator.",
+        title="Balance USSD",
+    )
+    balance_pattern: str = text(
+        default="",
+        pattern=r".{0,400}",
+        help="Regular expression for the answer, with the groups amount and, if it tells, valid_until; empty reads "
+        "what is usual in Indonesia.",
+    )
+    balance_low: float = number(
+        default=5000, minimum=0, maximum=1e9, help="Warn when less than this is left; 0 does not."
+    )
+    balance_days: int = integer(
+        default=5, minimum=0, maximum=365, help="Warn so many days before the credit ends; 0 does not."
     )
     baud_rate: int = integer(default=115200, minimum=300, maximum=4000000, unit="Bd", help="Line speed.")
     parity: str = choice(
@@ -128,39 +213,50 @@ class ModemSettings(Section, key="modems", title="Modems", reset_flag="RESET_MOD
 
     @property
     def device(self) -> str:
-        """The path of the port."""
-        return self.port if self.port.startswith("/") else f"/dev/{self.port}"
+        """The path of the port; empty if there is none."""
+        return self.port if not self.port or self.port.startswith("/") else f"/dev/{self.port}"
 
     @property
     def line(self) -> SerialLine:
         """How the serial line is set."""
         return SerialLine(baud_rate=self.baud_rate, parity=self.parity, stop_bits=float(self.stop_bits))
 
+    @property
+    def tariff(self) -> Tariff:
+        """What the SIM is charged."""
+        return tariff(self.prices)
+
+    @property
+    def quota(self) -> Quota:
+        """What the SIM may send."""
+        return Quota(
+            minute=self.quota_per_minute,
+            hour=self.quota_per_hour,
+            day=self.quota_per_day,
+            month=self.quota_per_month,
+        )
+
+    def check(self) -> dict[str, str]:
+        """See `Section`."""
+        errors = {}
+        try:
+            tariff(self.prices)
+        except TariffError as error:
+            errors["prices"] = str(error)
+        if not self.port and (self.internet_access or not self.imei):
+            errors["port"] = "is needed for mobile internet, and where no IMEI is given"
+        if self.gap_max_s < self.gap_min_s:
+            errors["gap_max_s"] = "is shorter than gap_min_s"
+        return errors
+
     def opens_like(self, other: "ModemSettings") -> bool:
         """Whether a modem set up so may go on under the other settings without being opened anew."""
-        return (self.device, self.line, self.sim_pin) == (other.device, other.line, other.sim_pin)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Limits:
-    """How long a modem may take, in seconds; read anew for each message."""
-
-    answer_s: float
-    silent_after_s: float
-
-
-@dataclass(frozen=True)
-class _Late:
-    """A message whose result is missing."""
-
-    finished: SmsFinished
-    owed: Owed
-
-    def may_still_come(self, newest: int | None) -> bool:
-        """Whether its result can be told from those of newer messages: references come round after 256."""
-        if self.owed.reference is None or newest is None:
-            return False
-        return (newest - self.owed.reference) % 256 < _REFERENCES_REMEMBERED
+        is_same_modem = self.imei in ("", other.imei)  # to learn its IMEI is no reason
+        return is_same_modem and (self.device, self.line, self.sim_pin) == (
+            other.device,
+            other.line,
+            other.sim_pin,
+        )
 
 
 class Modem:
@@ -178,28 +274,34 @@ class Modem:
         bus: Bus,
         limits: Callable[[], Limits],
         refused_pins: RefusedPins,
+        messages: MessageSink,
+        reports: ReportSink,
+        whereabouts: Whereabouts,
     ) -> None:
         self.id = modem_id
         self._settings = settings
         self._queue = queue
         self._bus = bus
-        self._limits = limits
+        self._own_limits = limits
         self._refused_pins = refused_pins
+        self._whereabouts = whereabouts
         self._wakeup = Wakeup()
         self._stopping = False
         self._state = ModemState.STARTING
         self._reason = ""
         self._identity = Identity()
+        self._family = GENERIC
         self._signal: Signal | None = None
+        self._registration = Registration.UNKNOWN
+        self._store_fill: float | None = None
         self._versions = itertools.count(1)
         self._version = 0  # of what `status` tells; another one for each change
         self._status = (0, self._made_status())
-        self._asked_at_s: float | None = None  # monotonic; set while a send waits for the modem's answer
-        self._concat_reference = 0
-        self._ussd_line = ""
+        self._sending = Sending(modem_id, bus, reports, self._limits)
+        self._reading = Reading(modem_id, messages, reports)
+        self._sweep_at_s = 0.0  # monotonic
+        self._asking = Asking(modem_id, lambda: limits().ussd_session_s)
         self._delays = delays_s(_FIRST_RETRY_S, _LONGEST_RETRY_S)
-        self._last_reference: int | None = None
-        self._late: _Late | None = None  # the last message whose outcome stayed unknown
         self._thread = threading.Thread(target=self._run, name=f"modem:{settings.name}", daemon=True)
 
     @property
@@ -216,15 +318,20 @@ class Modem:
         """Begin to look for the port."""
         self._thread.start()
 
+    def look_again(self) -> None:
+        """Look for the port now, if it is not there; returns at once."""
+        self._wakeup.ring()
+
     def ask_to_stop(self) -> None:
         """Take no further job; returns at once."""
         self._stopping = True
         self._wakeup.ring()
 
-    def stop(self, timeout_s: float) -> None:
+    def stop(self) -> None:
         """Finish the message in hand, give the port back and end the thread."""
         self.ask_to_stop()
-        self._thread.join(timeout_s)
+        # A message in hand may take as long as the modem may take to answer it.
+        self._thread.join(self._limits().answer_s + _STOP_GRACE_S)
         if self._thread.is_alive():
             log.error("a modem did not stop in time", extra={"fields": {"modem": self.settings.name}})
         else:
@@ -242,7 +349,7 @@ class Modem:
         if made_for != version:
             status = self._made_status()
             self._status = (version, status)
-        asked_at_s = self._asked_at_s
+        asked_at_s = self._sending.asked_at_s
         if asked_at_s is not None and time.monotonic() - asked_at_s > self._limits().silent_after_s:
             return replace(status, state=ModemState.SILENT, reason="has not answered the message in hand")
         return status
@@ -260,17 +367,33 @@ class Modem:
             is_default=settings.is_default,
             prefixes=settings.prefixes,
             internet_access=settings.internet_access,
+            tariff=settings.tariff,
+            quota=settings.quota,
             identity=self._identity,
             signal=self._signal,
+            registration=self._registration,
+            store_fill=self._store_fill,
         )
 
+    def _limits(self) -> Limits:
+        limits = self._own_limits()
+        return replace(limits, answer_s=self._family.answer_limit_s or limits.answer_s)
+
     def _run(self) -> None:
+        try:
+            self._live()
+        finally:
+            self._whereabouts.release(self.id)
+
+    def _live(self) -> None:
         while not self._stopping:
             try:
                 self._with_port()
                 continue
             except PortGone as error:
-                self._late = None  # what was owed is gone with the device
+                self._whereabouts.release(self.id)
+                self._sending.forget_owed()
+                self._sweep_at_s = 0.0  # another SIM may come
                 self._doubt(error)
             except SimBlocked as error:
                 self._become(ModemState.SIM_BLOCKED, str(error))
@@ -285,27 +408,61 @@ class Modem:
             self._wakeup.wait(next(self._delays))
 
     def _with_port(self) -> None:
-        transport = SerialTransport(self.settings.device, self.settings.line, self._wakeup)
+        place = self._whereabouts.of(self.id) or Place(node=self.settings.device)
+        if not place.node:
+            raise PortGone(place.why or "it has not been found")
+        self._whereabouts.claim(self.id, place.node)
+        transport = SerialTransport(place.node, self.settings.line, self._wakeup)
         try:
             channel = Channel(transport, self._hear)
             self._become(ModemState.STARTING)
             introduction.set_up(channel)
-            introduction.unlock(channel, self.id, self.settings.sim_pin, self._refused_pins)
-            introduction.prepare_sending(channel)
-            self._identity = introduction.identity(channel)
+            family, own = introduction.meet(channel, place.usb)
+            self._recognise(place.node, own.imei)
+            self._family = family
+            introduction.unlock(channel, self.id, self.settings.sim_pin, self._refused_pins, family)
+            introduction.prepare_sending(channel, family)
+            self._identity = introduction.identity(channel, family, own)
             self._version = next(self._versions)
+            self._reading.set_up(channel, family, self._identity.iccid)
+            if time.monotonic() >= self._sweep_at_s:
+                self._sweep(channel)
+            self._asking.opened(family.ussd)
             self._probe(channel)
-            self._serve(channel)
+            while not self._stopping:
+                if self._registration.forbids_messages:
+                    self._search(channel)
+                else:
+                    self._serve(channel)
         finally:
             transport.close()
 
+    def _recognise(self, port: str, imei: str) -> None:
+        """See that it is the modem of the settings before anything is done to its SIM."""
+        if is_another(self.settings, imei):
+            raise PortGone(stranger_at(port, self.settings, imei))
+        if imei and not self.settings.imei:
+            self._bus.publish(ModemLearned(modem_id=self.id, imei=imei))
+
+    def _search(self, channel: Channel) -> None:
+        """Wait for the network; no job comes meanwhile."""
+        self._become(ModemState.SEARCHING, self._registration.value)
+        asks_at_s = time.monotonic() + _SEARCH_INTERVAL_S
+        while not self._stopping and (rest_s := asks_at_s - time.monotonic()) > 0:
+            channel.idle(rest_s)
+        self._probe(channel)
+
     def _serve(self, channel: Channel) -> None:
+        """Do jobs until it is to stop or has lost the network."""
         self._queue.join(self.id, self._wakeup)
         self._become(ModemState.READY)
         self._delays = delays_s(_FIRST_RETRY_S, _LONGEST_RETRY_S)
         probe_at_s = time.monotonic() + _PROBE_INTERVAL_S
         try:
-            while not self._stopping:
+            while not self._stopping and not self._registration.forbids_messages:
+                self._asking.tick(channel)
+                if self._reading.has_news:
+                    self._reading.attend(channel)
                 job = self._queue.next_for(self.id)
                 if job is not None:
                     self._perform(channel, job)
@@ -313,17 +470,21 @@ class Modem:
                 elif time.monotonic() >= probe_at_s:
                     self._probe(channel)
                     probe_at_s = time.monotonic() + _PROBE_INTERVAL_S
-                else:
-                    channel.idle(probe_at_s - time.monotonic())
+                elif time.monotonic() >= self._sweep_at_s:
+                    self._sweep(channel)
+                elif not self._reading.has_news:  # more may have been heard meanwhile
+                    idle_s = self._queue.asks_again_in_s(self.id)
+                    channel.idle(min(probe_at_s - time.monotonic(), idle_s, self._asking.rest_s))
         finally:
             self._queue.leave(self.id, self._wakeup)
+            self._asking.closed()
 
     def _perform(self, channel: Channel, job: Job) -> None:
         try:
             if isinstance(job, SmsJob):
                 self._send(channel, job)
             elif isinstance(job, UssdJob):
-                self._ask_network(channel, job)
+                self._asking.take(channel, job)
         except (AtRefused, NoAnswer, PortGone):
             raise  # the job has had its answer; the modem itself is in question
         except Exception:
@@ -332,126 +493,56 @@ class Modem:
             raise
 
     def _send(self, channel: Channel, job: SmsJob) -> None:
-        sms, began_s = job.sms, time.monotonic()
-        self._concat_reference = (self._concat_reference + 1) % 256
-        pdus = submit_pdus(
-            sms.number.digits,
-            sms.number.is_short_code,
-            sms.text,
-            concat_reference=self._concat_reference,
-            validity_s=sms.validity_s,
-        )
-        submitted = False
-
-        def submitting() -> None:
-            nonlocal submitted
-            submitted = True
-            sms.before_submit()
-
-        finished = SmsFinished(
-            modem_id=self.id,
-            modem_name=self.settings.name,
-            door=sms.origin.door,
-            user=sms.origin.user,
-            masked_number=sms.number.masked,
-            parts=len(pdus),
-            outcome=Outcome.SENT,
-        )
-        references = []
-        was_owed = self._late is not None
         try:
-            for pdu in pdus:
-                submitted = False
-                self._asked_at_s = time.monotonic()
-                self._last_reference = channel.send_pdu(
-                    pdu,
-                    submitting,
-                    self._limits().answer_s,
-                    self._late.owed if self._late is not None else None,
-                )
-                references.append(self._last_reference)
-        except (AtRefused, NoAnswer, PortGone) as error:
-            outcome = _delivery_error(error, submitted, bool(references))
-            self._not_sent(finished, outcome, began_s, was_owed)
-            if isinstance(error, AtRefused) and submitted:
-                job.fail(outcome)
+            job.sms.before_taking(self.id)
+        except DeliveryError as error:
+            job.fail(error)
+            return
+        self._asking.message_goes_out()
+        try:
+            receipt, finished = self._sending.send(channel, job, self.settings.name, self._reading.sim)
+        except Unsent as error:
+            if not error.is_in_question:
+                self._rest()
+                job.fail(error.outcome)
                 return
-            # The modem itself is in question: what it refuses before the prompt is no message. Whoever hears of
-            # the outcome and sends again must find it so.
-            self._doubt(error)
-            job.fail(outcome)
-            raise
-        finally:
-            self._asked_at_s = None
-        if self._late is not None and not self._late.may_still_come(self._last_reference):
-            self._late = None
-        duration_s = time.monotonic() - began_s
-        self._queue.note_duration(self.id, duration_s)
-        receipt = SmsReceipt(
-            modem_id=self.id, modem_name=self.settings.name, parts=len(pdus), references=tuple(references)
-        )
+            # Whoever hears of the outcome and sends again must find the modem so.
+            self._doubt(error.cause)
+            job.fail(error.outcome)
+            raise error.cause from None
+        self._queue.note_duration(self.id, finished.duration_s)
+        self._rest()
         job.finish(receipt)
-        self._bus.publish(replace(finished, duration_s=duration_s))
-
-    def _not_sent(
-        self, finished: SmsFinished, outcome: DeliveryError, began_s: float, was_owed: bool
-    ) -> None:
-        unknown = isinstance(outcome, OutcomeUnknown)
-        finished = replace(
-            finished,
-            outcome=Outcome.UNKNOWN if unknown else Outcome.FAILED,
-            reason=str(outcome),
-            duration_s=time.monotonic() - began_s,
-        )
-        if unknown:
-            # TP-MR counts up by one for every message (TS 23.040, 9.2.3.6). With another result missing already,
-            # nobody knows which of the two used one up.
-            foretold = None if was_owed or self._last_reference is None else (self._last_reference + 1) % 256
-            self._late = _Late(finished, Owed(foretold))
         self._bus.publish(finished)
 
-    def _ask_network(self, channel: Channel, job: UssdJob) -> None:
-        self._ussd_line = ""
-        try:
-            # 15 is the default alphabet of cell broadcast, language unspecified (TS 23.038, 5).
-            channel.command(f'AT+CUSD=1,"{job.ussd_code}",15', timeout_s=job.deadline.remaining_s)
-            while not self._ussd_line and not job.deadline.expired:
-                channel.idle(job.deadline.remaining_s)
-        except AtRefused as error:
-            job.fail(UssdFailed(str(error)))
-            return
-        except (NoAnswer, PortGone) as error:
-            self._doubt(error)
-            job.fail(UssdFailed(str(error)))
-            raise
-        answer = parse.ussd_answer(self._ussd_line)
-        if answer is None:
-            job.fail(UssdFailed("the network did not answer"))
-            return
-        job.finish(
-            UssdReply(
-                modem_id=self.id,
-                text=answer.text,
-                raw=self._ussd_line,
-                expects_reply=answer.expects_reply,
-            )
-        )
+    def _rest(self) -> None:
+        settings = self.settings
+        if settings.gap_max_s:
+            # Fit for looking like a person, not for keeping a secret.
+            self._queue.rest(self.id, random.uniform(settings.gap_min_s, settings.gap_max_s))  # noqa: S311
 
     def _probe(self, channel: Channel) -> None:
         try:
             self._signal = introduction.signal(channel)
         except AtRefused:
             self._signal = None
+        self._registration = introduction.registration(channel)
+        self._version = next(self._versions)
+
+    def _sweep(self, channel: Channel) -> None:
+        # Noted before it is tried: a modem that falls silent over it gets to send until the next time.
+        self._sweep_at_s = time.monotonic() + _SWEEP_INTERVAL_S
+        fill = self._reading.sweep(channel)
+        self._store_fill = fill.fraction if fill is not None else None
         self._version = next(self._versions)
 
     def _hear(self, line: str) -> None:
+        if self._reading.hear(line):
+            return
         if line.startswith("+CUSD:"):
-            self._ussd_line = line
-        elif line.startswith("+CMGS:") and self._late is not None:
-            late, self._late = self._late, None
-            if self._last_reference is None or (self._last_reference + 1) % 256 == late.owed.reference:
-                self._last_reference = late.owed.reference  # no newer message has been confirmed meanwhile
-            self._bus.publish(replace(late.finished, outcome=Outcome.SENT, reason="", late=True))
+            self._asking.hear(line)
+        elif line.startswith("+CMGS:"):
+            self._sending.hear_late_result()
 
     def _doubt(self, error: PortGone | NoAnswer | AtRefused) -> None:
         self._become(ModemState.ABSENT if isinstance(error, PortGone) else ModemState.SILENT, str(error))
@@ -461,6 +552,8 @@ class Modem:
             return
         if state is not ModemState.READY:
             self._signal = None
+        if state not in (ModemState.READY, ModemState.SEARCHING):
+            self._registration = Registration.UNKNOWN
         self._state, self._reason = state, reason
         self._version = next(self._versions)
         log.info(
@@ -470,16 +563,3 @@ class Modem:
         self._bus.publish(
             ModemStateChanged(modem_id=self.id, modem_name=self.settings.name, state=state, reason=reason)
         )
-
-
-def _delivery_error(error: Exception, submitted: bool, has_left_in_part: bool) -> DeliveryError:
-    """Say whether a failed send is surely not sent, or unknown."""
-    if has_left_in_part:
-        return OutcomeUnknown(f"a part of it was sent, then: {error}")
-    if isinstance(error, AtRefused):
-        if submitted and parse.leaves_outcome_unknown(error.final):
-            return OutcomeUnknown(str(error))
-        return SendFailed(str(error))
-    if submitted:
-        return OutcomeUnknown(f"the modem did not say what became of it: {error}")
-    return SendFailed(str(error))

@@ -1,10 +1,11 @@
 """What a modem's lines mean. Pure functions; names and numbers are those of 3GPP TS 27.005 and 27.007."""
 
+import itertools
 import re
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from otppi.model.modems import Signal
+from otppi.model.modems import Registration, Signal
 
 
 class FinalKind(Enum):
@@ -87,7 +88,7 @@ def final_result(line: str) -> Final | None:
     """Return how the command ended if this line says so."""
     if line == "OK":
         return Final(FinalKind.OK)
-    if line in _ERROR_WORDS:
+    if line in _ERROR_WORDS or line.startswith("MODEM ERROR: "):  # Motorola's, in the same tables
         return Final(FinalKind.ERROR)
     match = _EXTENDED.fullmatch(line)
     if not match:
@@ -105,10 +106,11 @@ def leaves_outcome_unknown(final: Final) -> bool:
     return final.kind is FinalKind.CMS_ERROR and final.number in _CMS_OUTCOME_UNKNOWN
 
 
-# Lines that may come at any time. A prefix that a command asks for is its answer while it runs.
+# Lines that may come at any time. A prefix that a command asks for is its answer while it runs. ModemManager and
+# gammu list the words of many makes; beside a few words without a sign in front it is the form that they share.
 _UNSOLICITED = re.compile(
-    r"[+^*$%#][A-Z0-9]+[:,=]|\^[A-Z]+$|RING$|Call Ready$|SMS Ready$|PB DONE$|SMS DONE$|RDY$|NORMAL POWER DOWN|"
-    r"UNDER-VOLT|OVER-VOLT|NO CARRIER$|START$"
+    r"[+^*$%#!_][A-Z0-9]+(?:[:,=]|$)|RING$|Call Ready$|SMS Ready$|PB DONE$|SMS DONE$|RDY$|NORMAL POWER DOWN|"
+    r"POWERED DOWN|UNDER-VOLT|OVER-VOLT|NO CARRIER$|NO ANSWER$|BUSY$|START$|VOICE CALL: |MISSED_CALL: "
 )
 
 
@@ -119,6 +121,18 @@ def is_unsolicited(line: str, expected_prefix: str) -> bool:
     return _UNSOLICITED.match(line) is not None
 
 
+def unglued(line: str) -> tuple[str, ...]:
+    """Part a result or a prompt from the unsolicited line that hangs on it; any other line stays whole.
+
+    A line end was lost, or the modem wrote none.
+    """
+    for head in ("OK", "ERROR", ">"):
+        rest = line.removeprefix(head).lstrip()
+        if line.startswith(head) and _UNSOLICITED.match(rest):
+            return head, rest
+    return (line,)
+
+
 def announces_second_line(line: str) -> bool:
     """Whether the next line belongs to this one: a PDU that the network delivers directly."""
     return line.startswith(("+CMT:", "+CDS:", "+CBM:"))
@@ -126,7 +140,8 @@ def announces_second_line(line: str) -> bool:
 
 def is_incomplete(line: str) -> bool:
     """Whether a quoted text goes on in the next line, as USSD menus do."""
-    return line.startswith("+CUSD:") and line.count('"') % 2 == 1
+    # A text may hold quotes of its own; only the last one has the coding behind it.
+    return line.startswith("+CUSD:") and line.count('"') % 2 == 1 and not re.search(r'" *, *\d+ *$', line)
 
 
 def message_reference(line: str) -> int | None:
@@ -143,6 +158,67 @@ def signal(line: str) -> Signal | None:
     return Signal(csq=int(match[1]), bit_error_rate=int(match[2]))
 
 
+_REGISTRATIONS = {
+    0: Registration.IDLE,
+    1: Registration.HOME,
+    2: Registration.SEARCHING,
+    3: Registration.DENIED,
+    4: Registration.UNKNOWN,
+    5: Registration.ROAMING,
+    6: Registration.HOME,  # 6 and 7: for short messages only
+    7: Registration.ROAMING,
+    8: Registration.DENIED,  # emergency calls only
+    9: Registration.HOME,  # 9 and 10: calls not preferred
+    10: Registration.ROAMING,
+}
+
+
+def registration(line: str) -> Registration | None:
+    """Read `+CREG: [<n>,]<stat>[,…]`, and the same of +CGREG and +CEREG (TS 27.007, 7.2, 10.1.20, 10.1.22).
+
+    An answer has <n> in front and an unsolicited line has not; a place follows in quotes or in more digits.
+    """
+    match = re.match(r"\+C[GE]?REG: *(\d{1,2})(?: *, *(\d{1,2})(?= *(?:,|$)))?", line)
+    return _REGISTRATIONS.get(int(match[2] or match[1])) if match else None
+
+
+def information(line: str) -> str:
+    """Return what an answer tells, without its prefix and quotes."""
+    return re.sub(r"^[+^*$%#!][A-Z0-9]+: *", "", line).strip('" ')
+
+
+def imei(line: str) -> str:
+    """Return the IMEI (TS 23.003, 6.2); an IMEISV, which some modems tell, has the same first fourteen digits."""
+    match = re.search(r"(?<!\d)(\d{14})(\d|\d\d)(?!\d)", line)
+    if not match:
+        return ""
+    return match[0] if len(match[0]) == 15 else match[1] + _luhn_digit(match[1])
+
+
+def _luhn_digit(digits: str) -> str:
+    doubled = "".join(
+        str(2 * int(digit)) if i % 2 == 0 else digit for i, digit in enumerate(reversed(digits))
+    )
+    return str(-sum(map(int, doubled)) % 10)
+
+
+def iccid(line: str) -> str:
+    """Return the number of a SIM (ITU-T E.118: 89, then up to eighteen digits).
+
+    Some modems add a filler F, and some tell the bytes of the card as they are, each with its digits swapped.
+    """
+    match = re.search(r"(?<![0-9A-Fa-f])(?:89\d{16,18}|98[0-9A-Fa-f]{17,18})", line)
+    if not match:
+        return ""
+    digits = match[0] if match[0].startswith("89") else _swapped(match[0])
+    return digits if digits.isdigit() else ""
+
+
+def _swapped(nibbles: str) -> str:
+    pairs = zip(nibbles[1::2], nibbles[::2], strict=False)
+    return "".join(high + low for high, low in pairs).rstrip("Ff")
+
+
 def operator_name(line: str) -> str:
     """Return the name in `+COPS: <mode>,<format>,"<name>"` (TS 27.007, 7.3)."""
     match = re.search(r'"([^"]*)"', line)
@@ -156,31 +232,87 @@ def quoted(line: str) -> str:
 
 
 @dataclass(frozen=True)
-class UssdAnswer:
-    """`+CUSD: <m>[,<str>,<dcs>]` (TS 27.007, 7.15)."""
+class StoredAt:
+    """Where a modem has put what came: `+CMTI: <mem>,<index>`, or `+CDSI:` for a report (TS 27.005, 3.4.1)."""
 
-    status: int
-    text: str
+    store: str
+    index: int
+    is_report: bool
+
+
+def stored_at(line: str) -> StoredAt | None:
+    """Read the notice of a stored message or report."""
+    match = re.match(r'\+(CMTI|CDSI): *"?(\w+)"? *, *(\d{1,5})', line)
+    return StoredAt(match[2], int(match[3]), match[1] == "CDSI") if match else None
+
+
+def brought_pdu(line: str) -> str | None:
+    """Return the PDU of a message or report that was not stored: `+CMT:` or `+CDS:` and the line behind it."""
+    match = re.fullmatch(r"\+(?:CMT|CDS):[^\n]*\n *([0-9A-Fa-f]+) *", line)
+    return match[1] if match else None
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A message in a store, as `+CMGL:` and `+CMGR:` tell it (TS 27.005, 4.1 and 4.2)."""
+
+    index: int
+    status: int  # 0 and 1 were received, 2 and 3 were written there
+    tpdu_octets: int  # without the SMSC field
+    pdu: str
 
     @property
-    def expects_reply(self) -> bool:
-        """Whether the network waits for a choice."""
-        return self.status == 1
+    def was_received(self) -> bool:
+        """Whether it came from the network."""
+        return self.status in (0, 1)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the PDU is as long as it was said to be; bytes may get lost on a serial line."""
+        smsc_octets = int(self.pdu[:2], 16) if len(self.pdu) >= 2 else 0
+        return len(self.pdu) == 2 * (1 + smsc_octets + self.tpdu_octets)
 
 
-def ussd_answer(line: str) -> UssdAnswer | None:
-    """Read a USSD answer; a text in UCS-2 (by its data coding scheme, TS 23.038, 5) comes as hex."""
-    match = re.fullmatch(r'\+CUSD: *(\d)(?: *, *"(.*)"(?: *, *(\d+))?)? *', line, re.DOTALL)
-    if not match:
-        return None
-    text = match[2] or ""
-    coding = int(match[3] or 15)
-    if _is_ucs2(coding) and re.fullmatch(r"(?:[0-9A-Fa-f]{4})+", text):
-        text = bytes.fromhex(text).decode("utf-16-be", errors="replace")
-    return UssdAnswer(int(match[1]), text)
+# Between status and length may stand a name from the phone book.
+_LISTED = re.compile(r"\+CMGL: *(?P<index>\d{1,5}) *, *(?P<status>\d) *,(?:.*,)? *(?P<octets>\d{1,3}) *")
+_SHOWN = re.compile(r"\+CMGR: *(?P<status>\d) *,(?:.*,)? *(?P<octets>\d{1,3}) *")
 
 
-def _is_ucs2(coding: int) -> bool:
-    if coding == 0x11:
-        return True
-    return coding & 0xC0 == 0x40 and coding & 0x0C == 0x08
+def listed(lines: list[str], index: int | None = None) -> list[Listed]:
+    """Read the lines of `AT+CMGL`, or with the index that was asked for those of `AT+CMGR`.
+
+    A line with the PDU follows each line with its place; what is not in that order is left out.
+    """
+    found = []
+    for place, pdu in itertools.pairwise(lines):
+        match = (_LISTED if index is None else _SHOWN).fullmatch(place)
+        if match and re.fullmatch("[0-9A-Fa-f]{2,}", pdu):
+            at = int(match["index"]) if index is None else index
+            found.append(Listed(at, int(match["status"]), int(match["octets"]), pdu))
+    return found
+
+
+@dataclass(frozen=True)
+class StoreFill:
+    """How full a store is."""
+
+    store: str
+    used: int
+    total: int
+
+    @property
+    def fraction(self) -> float | None:
+        """The same up to 1; None if there is no store."""
+        return self.used / self.total if self.total else None
+
+
+def store_fill(line: str) -> StoreFill | None:
+    """Read the first store of `+CPMS: "<mem1>",<used>,<total>,…` (TS 27.005, 3.2.2)."""
+    match = re.match(r'\+CPMS: *"?([A-Z]{2})"? *, *(\d{1,5}) *, *(\d{1,5})', line)
+    return StoreFill(match[1], int(match[2]), int(match[3])) if match else None
+
+
+def message_service(line: str) -> int | None:
+    """Read `+CSMS: <service>,…` (TS 27.005, 3.2.1); with 1 what is brought must be acknowledged (3.4.4)."""
+    match = re.match(r"\+CSMS: *(\d)", line)
+    return int(match[1]) if match else None

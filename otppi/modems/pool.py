@@ -1,17 +1,21 @@
 """All modems of the device: made and unmade as the settings say."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from threading import Lock
 
+from otppi.contracts.received import MessageSink, ReportSink
 from otppi.contracts.sms import OutgoingSms, Ticket
 from otppi.lib.bus import Bus
 from otppi.lib.deadline import Deadline
 from otppi.model.errors import UnknownModem
 from otppi.model.modems import ModemState, ModemStatus
+from otppi.model.requests import Origin
 from otppi.model.results import UssdReply
-from otppi.modems.modem import Limits, Modem, ModemSettings
+from otppi.modems.modem import Modem, ModemSettings
 from otppi.modems.refused_pins import RefusedPins
+from otppi.modems.sending import Limits
+from otppi.modems.whereabouts import Whereabouts
 from otppi.modems.work import SmsJob, UssdJob, WorkQueue
 
 log = logging.getLogger(__name__)
@@ -20,11 +24,24 @@ log = logging.getLogger(__name__)
 class ModemPool:
     """Implements `SmsSender`, `UssdSender` and `ModemDirectory` on real serial ports."""
 
-    def __init__(self, *, bus: Bus, limits: Callable[[], Limits], refused_pins: RefusedPins) -> None:
+    def __init__(
+        self,
+        *,
+        bus: Bus,
+        limits: Callable[[], Limits],
+        refused_pins: RefusedPins,
+        messages: MessageSink,
+        reports: ReportSink,
+        whereabouts: Whereabouts | None = None,
+    ) -> None:
+        """Take where modems are, if somebody looks for them; else their settings say it."""
         self._queue = WorkQueue()
         self._bus = bus
         self._limits = limits
         self._refused_pins = refused_pins
+        self._messages = messages
+        self._reports = reports
+        self._whereabouts = whereabouts or Whereabouts()
         self._lock = Lock()  # one `apply` at a time; readers take the mapping as it is
         self._settings: Mapping[str, ModemSettings] = {}
         self._modems: dict[str, Modem] = {}
@@ -66,6 +83,13 @@ class ModemPool:
             for modem_id, one in self._settings.items()
         )
 
+    def look_again(self, modem_ids: Iterable[str]) -> None:
+        """Let modems that have no port look for it now."""
+        with self._lock:  # a modem that stops gives its bell back
+            for modem_id in modem_ids:
+                if (modem := self._modems.get(modem_id)) is not None:
+                    modem.look_again()
+
     def died(self) -> tuple[str, ...]:
         """Return the names of modems whose thread ended though nobody asked it to."""
         return tuple(modem.settings.name for modem in self._modems.values() if modem.has_died)
@@ -84,11 +108,11 @@ class ModemPool:
         """See `SmsSender`."""
         return self._queue.expected_wait_s(eligible)
 
-    def request_ussd(self, modem_id: str, ussd_code: str, deadline: Deadline) -> UssdReply:
+    def request_ussd(self, modem_id: str, text: str, origin: Origin, deadline: Deadline) -> UssdReply:
         """See `UssdSender`."""
         if modem_id not in self._settings:
             raise UnknownModem("there is no such modem")
-        job = UssdJob(modem_id, ussd_code, deadline)
+        job = UssdJob(modem_id, text, origin, deadline)
         self._queue.put(job)
         return job.wait(self._queue)
 
@@ -100,15 +124,16 @@ class ModemPool:
             bus=self._bus,
             limits=self._limits,
             refused_pins=self._refused_pins,
+            messages=self._messages,
+            reports=self._reports,
+            whereabouts=self._whereabouts,
         )
 
     def _stop(self, modems: Sequence[Modem]) -> None:
-        # A message in hand may take as long as the modem may take to answer it.
-        timeout_s = self._limits().answer_s + 5.0
         for modem in modems:
             modem.ask_to_stop()
         for modem in modems:
-            modem.stop(timeout_s)
+            modem.stop()
 
 
 def _resting(modem_id: str, settings: ModemSettings) -> ModemStatus:
@@ -123,4 +148,6 @@ def _resting(modem_id: str, settings: ModemSettings) -> ModemStatus:
         is_default=settings.is_default,
         prefixes=settings.prefixes,
         internet_access=settings.internet_access,
+        tariff=settings.tariff,
+        quota=settings.quota,
     )

@@ -1,12 +1,16 @@
 """Bytes to and from a serial port. The only place that knows pyserial."""
 
+import contextlib
 import errno
+import fcntl
 import os
 import select
+import termios
 from dataclasses import dataclass
 
 import serial
 
+from otppi.lib.holders import holders
 from otppi.lib.wakeup import Wakeup
 
 _WRITE_LIMIT_S = 10.0
@@ -29,7 +33,8 @@ class SerialLine:
 class SerialTransport:
     """An open serial port, owned by one thread.
 
-    pyserial opens, locks and sets the line. Bytes then move by the descriptor itself, so that one `poll`
+    pyserial opens, locks and sets the line. Its lock (flock) holds those off that ask for one; TIOCEXCL holds off
+    everybody but root. Bytes then move by the descriptor itself, so that one `poll`
     waits for the modem and for work alike, without a thread that only reads and without a time slice.
     """
 
@@ -49,9 +54,10 @@ class SerialTransport:
                 write_timeout=0,
                 exclusive=True,
             )
+            self._fd = self._serial.fileno()
+            fcntl.ioctl(self._fd, termios.TIOCEXCL)
         except (serial.SerialException, ValueError, OSError) as error:
-            raise PortGone(_reason(error)) from error
-        self._fd = self._serial.fileno()
+            raise PortGone(_reason(error, port)) from error
         self._wakeup = wakeup
         self._poll = select.poll()
         self._poll.register(self._fd, select.POLLIN)
@@ -106,6 +112,8 @@ class SerialTransport:
 
     def close(self) -> None:
         """Unlock and close the port; the wakeup stays with its owner."""
+        with contextlib.suppress(OSError):  # gone already
+            fcntl.ioctl(self._fd, termios.TIOCNXCL)
         self._serial.close()
 
     def _wait_for_room(self) -> None:
@@ -115,12 +123,12 @@ class SerialTransport:
             raise PortGone("the device takes no more bytes")
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception, port: str = "") -> str:
     number = getattr(error, "errno", None)
     if number == errno.ENOENT:
         return "the port does not exist"
     if number in (errno.EAGAIN, errno.EBUSY):
-        return "another program holds the port"
+        return f"{', '.join(holders(port)) or 'another program'} holds the port"
     if number in (errno.EACCES, errno.EPERM):
         return "no permission to open the port"
     if number in (errno.EIO, errno.ENODEV, errno.ENXIO):

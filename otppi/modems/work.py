@@ -1,6 +1,8 @@
 """The one queue in front of all modems: a message goes to whichever eligible modem is free first."""
 
+import math
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,6 +11,7 @@ from otppi.contracts.sms import OutgoingSms, Priority, Ticket
 from otppi.lib.deadline import Deadline
 from otppi.lib.wakeup import Wakeup
 from otppi.model.errors import DeliveryError, OtpPiError, SendFailed, UssdFailed
+from otppi.model.requests import Origin
 from otppi.model.results import SmsReceipt, UssdReply
 
 
@@ -16,6 +19,7 @@ class Job:
     """Something that a modem is to do; belongs to the queue until a modem takes it."""
 
     priority = Priority.NORMAL
+    waits_for_rest = False  # of a modem that pauses between messages
 
     def __init__(self, eligible: Sequence[str]) -> None:
         self.eligible = frozenset(eligible)
@@ -42,6 +46,7 @@ class SmsJob(Job):
     ) -> None:
         super().__init__(eligible)
         self.priority = sms.priority
+        self.waits_for_rest = sms.priority is not Priority.TIME_CRITICAL
         self.sms = sms
         self._queue = queue
         self._on_done = on_done
@@ -71,21 +76,32 @@ class SmsJob(Job):
 
 
 class UssdJob(Job):
-    """A USSD request to one modem, and the caller who waits for it."""
+    """A USSD request to one modem, and the caller who waits for it; an empty text cancels the open session."""
 
-    def __init__(self, modem_id: str, ussd_code: str, deadline: Deadline) -> None:
+    def __init__(self, modem_id: str, text: str, origin: Origin, deadline: Deadline) -> None:
         super().__init__([modem_id])
-        self.ussd_code = ussd_code
+        self.text = text
+        self.origin = origin
         self.deadline = deadline
         self._done = threading.Event()
         self._outcome: UssdReply | OtpPiError | None = None
+
+    @property
+    def is_cancel(self) -> bool:
+        """Whether it asks for nothing but the end of the session."""
+        return not self.text
+
+    @property
+    def is_done(self) -> bool:
+        """Whether its caller has been told the end of it."""
+        return self._done.is_set()
 
     def finish(self, reply: UssdReply) -> None:
         """Tell the caller what the network said."""
         self._outcome = reply
         self._done.set()
 
-    def fail(self, error: DeliveryError) -> None:
+    def fail(self, error: OtpPiError) -> None:
         """Tell the caller what went wrong."""
         self._outcome = error
         self._done.set()
@@ -114,6 +130,12 @@ class _Worker:
     assigned: Job | None = None
     mean_s: float = 0.0
     has_mean: bool = False
+    rests_until_s: float = 0.0  # monotonic, as the next
+    asks_again_at_s: float = math.inf
+
+    def may_begin(self, job: Job) -> bool:
+        """Whether it need not rest first."""
+        return not job.waits_for_rest or time.monotonic() >= self.rests_until_s
 
 
 class WorkQueue:
@@ -169,11 +191,20 @@ class WorkQueue:
             worker = self._workers[modem_id]
             job, worker.assigned = worker.assigned, None
             if job is None:
-                job = next((job for job in self._all_waiting() if modem_id in job.eligible), None)
+                job = next(
+                    (
+                        job
+                        for job in self._all_waiting()
+                        if modem_id in job.eligible and worker.may_begin(job)
+                    ),
+                    None,
+                )
                 if job is not None:
                     self._waiting[job.priority].remove(job)
             if job is None:
                 self._idle.setdefault(modem_id)
+                rests = time.monotonic() < worker.rests_until_s
+                worker.asks_again_at_s = worker.rests_until_s if rests else math.inf
             else:
                 job.modem_id = modem_id
             return job
@@ -198,6 +229,17 @@ class WorkQueue:
                 worker.mean_s = 0.8 * worker.mean_s + 0.2 * seconds if worker.has_mean else seconds
                 worker.has_mean = True
 
+    def rest(self, modem_id: str, seconds: float) -> None:
+        """Give this modem for so long no message that can wait; it asks again by itself when that is over."""
+        with self._lock:
+            if (worker := self._workers.get(modem_id)) is not None:
+                worker.rests_until_s = time.monotonic() + seconds
+
+    def asks_again_in_s(self, modem_id: str) -> float:
+        """Return when a modem that was idle is to ask anew because its rest is over; inf if it did not rest."""
+        with self._lock:
+            return max(0.0, self._workers[modem_id].asks_again_at_s - time.monotonic())
+
     def waiting_for(self, modem_id: str) -> int:
         """Count the jobs that this modem might take."""
         with self._lock:
@@ -216,9 +258,9 @@ class WorkQueue:
 
     def _give_to_idle(self, job: Job) -> bool:
         for modem_id in self._idle:
-            if modem_id in job.eligible:
+            worker = self._workers[modem_id]
+            if modem_id in job.eligible and worker.may_begin(job):
                 del self._idle[modem_id]
-                worker = self._workers[modem_id]
                 worker.assigned = job
                 worker.wakeup.ring()
                 return True

@@ -11,6 +11,7 @@ from otppi.gateway.policy import SmsSettings
 from otppi.model.errors import BadRequest, SettingsError
 from otppi.model.modems import ModemStatus
 from otppi.model.number import parse_number
+from otppi.model.operators import with_prefixes
 from otppi.modems.modem import ModemSettings
 from otppi.services.sections import SECTIONS
 from otppi.services.ssh import ports_with_ssh
@@ -46,6 +47,7 @@ class Administration:
             "settings.check": self.check,
             "modem.add": self.add_modem,
             "modem.list": self.list_modems,
+            "modem.price": self.price_modem,
             "api_user.add": self.add_api_user,
             "admin.add": self.add_administrator,
             "account.list": self.list_accounts,
@@ -69,11 +71,7 @@ class Administration:
     def remove(self, section: str, item: str) -> None:
         """Remove an item of a section that has many."""
         kind = _section(section)
-        items = self._store.items(kind)
-        named = [one for one, item_section in items.items() if getattr(item_section, "name", "") == item]
-        if item not in items and len(named) > 1:
-            raise SettingsError({f"{section}.{item}": "several have this name; give the id"})
-        self._store.remove(kind, named[0] if item not in items and named else item)
+        self._store.remove(kind, self._id_of(kind, item))
 
     def export(self, passphrase: str | None) -> Mapping[str, Any]:
         """Return all settings as a document; without a passphrase secrets are left out."""
@@ -88,16 +86,45 @@ class Administration:
         return dict(self._store.problems)
 
     def add_modem(
-        self, name: str, port: str, prefixes: Sequence[str] | None, is_default: bool | None
+        self,
+        name: str,
+        port: str | None,
+        prefixes: Sequence[str] | None,
+        is_default: bool | None,
+        imei: str | None = None,
     ) -> Mapping[str, str]:
-        """Add a modem, or change the one of this name; what is None stays as it is."""
+        """Add a modem, or change the one of this name; what is None stays as it is.
+
+        Another port without an IMEI may mean another modem, so the known IMEI is forgotten with the old port.
+        """
         known = {one.name: modem_id for modem_id, one in self._store.items(ModemSettings).items()}
         modem_id = known.get(name) or uuid.uuid4().hex
-        wanted = {"name": name, "port": port, "prefixes": prefixes, "is_default": is_default}
+        present = self._store.items(ModemSettings).get(modem_id)
+        if imei is None and present is not None and port not in (None, present.port):
+            imei = ""
+        wanted = {
+            "name": name,
+            "port": port,
+            "prefixes": prefixes,
+            "is_default": is_default,
+            "imei": imei,
+        }
         self._store.put(
             ModemSettings, modem_id, {key: value for key, value in wanted.items() if value is not None}
         )
         return {"id": modem_id, "name": name}
+
+    def price_modem(self, modem: str, prices: Sequence[str]) -> Sequence[str]:
+        """Set the tariff of a modem, if one is given, and return it.
+
+        A price may be for the name of an operator of the presets as well; its prefixes are put in its place.
+        """
+        modem_id = self._id_of(ModemSettings, modem)
+        if modem_id not in self._store.items(ModemSettings):
+            raise SettingsError({f"modems.{modem}": "there is no such modem"})
+        if prices:
+            self._store.put(ModemSettings, modem_id, {"prices": [with_prefixes(line) for line in prices]})
+        return self._store.items(ModemSettings)[modem_id].prices
 
     def add_port(self, port: str, protocol: str, **limits: str | None) -> Mapping[str, str]:
         """Open a port, or change the one of this number and protocol; what is None stays as it is."""
@@ -131,7 +158,12 @@ class Administration:
         """Return all modems; with their live state if a gateway runs."""
         if self._modems is not None:
             return [
-                {**answers.modem(modem), "prefixes": list(modem.prefixes), "reason": modem.reason}
+                {
+                    **answers.modem(modem),
+                    "prefixes": list(modem.prefixes),
+                    "reason": modem.reason,
+                    "registration": modem.registration.value,
+                }
                 for modem in self._modems()
             ]
         return [
@@ -155,6 +187,14 @@ class Administration:
     def add_administrator(self, user: str, password: str) -> None:
         """Add an administrator, or give an existing one a new password."""
         self._put_account(Administrator, user, password)
+
+    def _id_of(self, kind: type[Section], item: str) -> str:
+        """Return the id of what was called by its id or name; what is neither is returned as it is."""
+        items = self._store.items(kind)
+        named = [one for one, section in items.items() if getattr(section, "name", "") == item]
+        if item not in items and len(named) > 1:
+            raise SettingsError({f"{kind.key}.{item}": "several have this name; give the id"})
+        return named[0] if item not in items and named else item
 
     def _put_account(self, kind: type[Section], user: str, password: str) -> None:
         if not user or ":" in user or not user.isprintable() or len(user) > 64:

@@ -3,7 +3,7 @@
 import logging
 import secrets
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +17,7 @@ from otppi.lib.clock import Clock
 from otppi.model.checks import Check
 from otppi.model.errors import HostError
 from otppi.model.events import DeviceNotice, ResetByStick, SettingsChanged
+from otppi.model.ports import Stick
 from otppi.modems.modem import ModemSettings
 from otppi.services import first_boot, resetting
 from otppi.services.ending import Ending
@@ -66,6 +67,7 @@ class Host:
     is_board: bool = True  # with units of its own, and an access point that people can really join
     firewall_report: Path = REPORT
     sticks: Path = STICKS
+    modem_sticks: Callable[[], Sequence[Stick]] | None = None  # where modems are looked for
 
 
 class Appliance:

@@ -6,13 +6,14 @@ a message is unknown.
 
 import json
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
 import otppi
-from otppi.services import cli_device, cli_ssh
+from otppi.services import cli_device, cli_inbox, cli_prices, cli_ssh
 from otppi.services.cli_terms import (
     CALL_LIMIT_S,
     FAILED,
@@ -96,6 +97,19 @@ def demo(state_dir: Path, admin_port: int, api_port: int, https_port: int) -> No
     run(state_dir.absolute(), Ports(admin=admin_port, api=api_port, https=https_port))
 
 
+_prefix = click.option("--prefix", help="Number prefixes with country code, separated by commas.")
+_default = click.option(
+    "--default/--no-default",
+    "is_default",
+    default=None,
+    help="Whether it takes numbers that no modem has a prefix for.",
+)
+
+
+def _prefixes(given: str | None) -> list[str] | None:
+    return None if given is None else [one.strip() for one in given.split(",") if one.strip()]
+
+
 @main.group()
 def modem() -> None:
     """Add, list and remove modems."""
@@ -104,22 +118,75 @@ def modem() -> None:
 @modem.command("add")
 @state_dir_option
 @click.option("--name", required=True, help="What people call the modem.")
-@click.option("--port", required=True, help="Its serial port, for example /dev/ttyUSB0.")
-@click.option("--prefix", help="Number prefixes with country code, separated by commas.")
-@click.option(
-    "--default/--no-default",
-    "is_default",
-    default=None,
-    help="Whether it takes numbers that no modem has a prefix for.",
-)
+@click.option("--port", help="Its serial port, for example /dev/ttyUSB0.")
+@click.option("--imei", help="Its IMEI, by which a device finds it at any port.")
+@_prefix
+@_default
 @as_json_option
 @speaks_plainly
 def modem_add(
-    state_dir: Path, name: str, port: str, prefix: str | None, is_default: bool | None, as_json: bool
+    state_dir: Path,
+    name: str,
+    port: str | None,
+    imei: str | None,
+    prefix: str | None,
+    is_default: bool | None,
+    as_json: bool,
 ) -> None:
     """Add a modem, active and used by the API; the same name again changes what is given."""
-    prefixes = None if prefix is None else [one.strip() for one in prefix.split(",") if one.strip()]
-    added = administer(state_dir, "modem.add", name=name, port=port, prefixes=prefixes, is_default=is_default)
+    if port is None and imei is None:
+        raise click.UsageError("give --port or --imei")
+    added = administer(
+        state_dir,
+        "modem.add",
+        name=name,
+        port=port,
+        prefixes=_prefixes(prefix),
+        is_default=is_default,
+        imei=imei,
+    )
+    show(added if as_json else f"modem {added['name']} ({added['id']})", as_json)
+
+
+@modem.command("found")
+@state_dir_option
+@as_json_option
+@speaks_plainly
+def modem_found(state_dir: Path, as_json: bool) -> None:
+    """List the modems that are plugged in, used or not."""
+    found = call(state_dir, "modem.found", {}, CALL_LIMIT_S)
+    if as_json:
+        show(found, as_json)
+        return
+    for one in found["modems"]:
+        use = one["problem"] or "new"
+        if one["used_as"]:
+            use = f"used as {one['used_as']}" + (f" ({one['problem']})" if one["problem"] else "")
+        click.echo(f"{one['node']}\t{one['family']}\t{one['make']}\t{one['imei']}\t{use}")
+    for problem in found["problems"]:
+        click.echo(f"otppi: {problem}", err=True)
+
+
+@modem.command("use")
+@state_dir_option
+@click.argument("modem", metavar="NODE|IMEI")
+@click.option(
+    "--name", required=True, help="What people call the modem; a present name gets this one instead."
+)
+@_prefix
+@_default
+@as_json_option
+@speaks_plainly
+def modem_use(
+    state_dir: Path, modem: str, name: str, prefix: str | None, is_default: bool | None, as_json: bool
+) -> None:
+    """Use a modem that was found."""
+    added = call(
+        state_dir,
+        "modem.use",
+        {"modem": modem, "name": name, "prefixes": _prefixes(prefix), "is_default": is_default},
+        CALL_LIMIT_S,
+    )
     show(added if as_json else f"modem {added['name']} ({added['id']})", as_json)
 
 
@@ -135,6 +202,8 @@ def modem_list(state_dir: Path, as_json: bool) -> None:
         return
     for one in modems:
         state = one["state"] + (f" ({one['reason']})" if one["reason"] else "")
+        if one["state"] == "ready" and one["registration"] != "unknown":
+            state += f", {one['registration']}"
         marks = ",".join(one["prefixes"]) + (" default" if one["defaultModem"] else "")
         click.echo(f"{one['name']}\t{one['port']}\t{state}\t{marks.strip()}\t{one['id']}")
 
@@ -246,15 +315,56 @@ def unblock(state_dir: Path, number: str) -> None:
 @main.command()
 @state_dir_option
 @click.argument("modem")
-@click.argument("code")
+@click.argument("code", required=False)
+@click.option("--cancel", is_flag=True, help="End the session that is open at MODEM, whoever opened it.")
 @as_json_option
 @speaks_plainly
-def ussd(state_dir: Path, modem: str, code: str, as_json: bool) -> None:
-    """Dial CODE, for example *888#, through MODEM and print what the network says."""
-    answer = call(state_dir, "ussd", {"modem": modem, "code": code}, _SEND_LIMIT_S)
+def ussd(state_dir: Path, modem: str, code: str | None, cancel: bool, as_json: bool) -> None:
+    """Dial CODE, for example *888#, through MODEM and print what the network says.
+
+    Where it waits for a reply a terminal is asked for one; otherwise give the reply as CODE of the next call.
+    """
+    if cancel == bool(code):
+        raise click.UsageError("give a CODE or --cancel")
+    is_asked = not as_json and sys.stdin.isatty()
+    while code:
+        answer = _answered(call(state_dir, "ussd", {"modem": modem, "code": code}, _SEND_LIMIT_S))
+        show(answer if as_json else answer["data"]["ussd_response"], as_json)
+        if not answer["data"]["replyable"]:
+            return
+        if not is_asked:
+            click.echo("otppi: the network waits for a reply", err=True)
+            return
+        try:
+            code = click.prompt("Reply (none to end it)", default="", show_default=False)
+        except click.Abort:
+            code = ""
+    _answered(call(state_dir, "ussd.cancel", {"modem": modem}, _SEND_LIMIT_S))
+
+
+def _answered(answer: Any) -> Any:  # noqa: ANN401 - JSON
     if answer["response_code"] != "0000":
         fail({"code": answer["response_code"], "message": f"{answer['response_code']} {answer['error']}"})
-    show(answer if as_json else answer["data"]["ussd_response"], as_json)
+    return answer
+
+
+@main.command()
+@state_dir_option
+@click.argument("modem", required=False)
+@as_json_option
+@speaks_plainly
+def balance(state_dir: Path, modem: str | None, as_json: bool) -> None:
+    """Ask the SIM of MODEM for its balance; without MODEM print what is known of all."""
+    if modem:
+        balances = [call(state_dir, "balance.ask", {"modem": modem}, _SEND_LIMIT_S)]
+    else:
+        balances = call(state_dir, "balance.list", {}, CALL_LIMIT_S)
+    if as_json:
+        show(balances, as_json)
+        return
+    for one in balances:
+        asked = datetime.fromtimestamp(one["at"]).strftime("%Y-%m-%d %H:%M") if "at" in one else ""
+        click.echo(f"{one['modem']}\t{one.get('amount', 'unknown')}\t{one.get('valid_until') or ''}\t{asked}")
 
 
 @main.group()
@@ -386,5 +496,6 @@ def diagnose(state_dir: Path, as_json: bool) -> None:
     sys.exit(FAILED if any(check["level"] == "red" for check in checks) else 0)
 
 
-for _command in (*cli_device.COMMANDS, cli_ssh.ssh):
+for _command in (*cli_device.COMMANDS, *cli_inbox.COMMANDS, *cli_prices.COMMANDS, cli_ssh.ssh):
     main.add_command(_command)
+modem.add_command(cli_prices.price)

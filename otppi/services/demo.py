@@ -14,6 +14,7 @@ from otppi.gateway.policy import GeneralSettings
 from otppi.lib import logfmt
 from otppi.lib.clock import SystemClock
 from otppi.lib.filelock import hold
+from otppi.model.operators import EXAMPLE
 from otppi.modems.modem import ModemSettings
 from otppi.services.ending import end_on_signal
 from otppi.services.folders import StateFolder, runtime_folder
@@ -40,30 +41,7 @@ class Ports:
     https: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class _DemoModem:
-    name: str
-    personality: str
-    operator: str
-    prefixes: tuple[str, ...]
-    is_default: bool = False
-
-
-# The four operators of the product's own example of prefix routing.
-_MODEMS = (
-    _DemoModem(name="operator-1", personality="huawei", operator="Operator 1", prefixes=("62871", "62872")),
-    _DemoModem(
-        name="operator-2", personality="simcom", operator="Operator 2", prefixes=("62835", "62856", "62837")
-    ),
-    _DemoModem(name="operator-3", personality="quectel", operator="Operator 3", prefixes=("62845",)),
-    _DemoModem(
-        name="operator-4",
-        personality="generic",
-        operator="Operator 4",
-        prefixes=("62848", "62849"),
-        is_default=True,
-    ),
-)
+_PERSONALITIES = ("huawei", "simcom", "quectel", "generic")
 
 
 def run(state_dir: Path, ports: Ports) -> None:
@@ -79,8 +57,8 @@ def run(state_dir: Path, ports: Ports) -> None:
         phones = state.path / "phones"
         outbox = Outbox(phones, on_delivered=_show)
         with SimModems(state.path / "modems", on_message=outbox.deliver) as modems:
-            for one in _MODEMS:
-                modems.add(one.name, one.personality, operator=one.operator)
+            for one, personality in zip(EXAMPLE, _PERSONALITIES, strict=True):
+                modems.add(one.name, personality, operator=one.name.replace("-", " ").capitalize())
             clock = SystemClock()
             gateway = Gateway(
                 state,
@@ -104,7 +82,7 @@ def _set_up(gateway: Gateway, modems_dir: Path, ports: Ports) -> str:
     store.update(GeneralSettings, {"device_name": "OTP-Pi demo"})
     store.update(AdminSettings, {"host": "127.0.0.1", "http_port": ports.admin})
     store.update(ApiSettings, {"host": "127.0.0.1", "http_port": ports.api, "https_port": ports.https})
-    for one in _MODEMS:
+    for one in EXAMPLE:
         store.put(
             ModemSettings,
             one.name,
@@ -113,6 +91,7 @@ def _set_up(gateway: Gateway, modems_dir: Path, ports: Ports) -> str:
                 "port": str(modems_dir / one.name),
                 "prefixes": list(one.prefixes),
                 "is_default": one.is_default,
+                "prices": list(one.prices),
             },
         )
     password = secrets.token_urlsafe(12)

@@ -10,7 +10,10 @@ from otppi.lib.atomicfile import private_folder
 
 @dataclass(frozen=True)
 class StateFolder:
-    """The folder that one gateway owns: settings, keys, certificate. No message and no code is ever in it."""
+    """The folder that one gateway owns: settings, keys, certificate, inbox.
+
+    No code and no outgoing message is ever in it.
+    """
 
     path: Path
 
@@ -49,6 +52,21 @@ class StateFolder:
     def refused_pins(self) -> Path:
         """PINs not to be tried again."""
         return self.path / "refused-pins.json"
+
+    @property
+    def usage(self) -> Path:
+        """What each SIM has sent and what it cost."""
+        return self.path / "usage.json"
+
+    @property
+    def balances(self) -> Path:
+        """What was last known of each SIM's credit."""
+        return self.path / "balances.json"
+
+    @property
+    def inbox(self) -> Path:
+        """Received messages, in clear."""
+        return self.path / "inbox"
 
 
 def runtime_folder(state: StateFolder, asked: Path | None) -> Path | None:

@@ -14,32 +14,42 @@ import otppi
 from otppi.api.docs import ApiDocs
 from otppi.api.rest import THREADS_KEPT_FREE, RestApi
 from otppi.api.settings import ApiSettings
-from otppi.gateway import diagnosis
+from otppi.gateway import diagnosis, router
 from otppi.gateway.accounts import Administrator, ApiAccounts
 from otppi.gateway.blocklist import BlockList
 from otppi.gateway.commands import Commands
 from otppi.gateway.delivery import Delivery
 from otppi.gateway.dispatcher import Dispatcher
 from otppi.gateway.door import Door
+from otppi.gateway.inbox import Inbox, InboxSettings
 from otppi.gateway.journal import Journal
+from otppi.gateway.ledger import Ledger, Parcel
 from otppi.gateway.limits import RateLimits
 from otppi.gateway.otp import OtpSettings, OtpStore
 from otppi.gateway.policy import GeneralSettings, SmsSettings
 from otppi.gateway.repeats import Repeats
+from otppi.gateway.reports import Reports, ReportSettings
 from otppi.lib.bus import Bus
 from otppi.lib.clock import Clock, SystemClock
 from otppi.lib.keyfile import device_key
 from otppi.model.checks import Check, Level
-from otppi.model.events import SettingsChanged, SmsFinished
+from otppi.model.errors import BadRequest
+from otppi.model.events import DeliveryReported, ModemLearned, SettingsChanged, SmsFinished, SmsReceived
+from otppi.model.number import parse_number
 from otppi.model.requests import Origin
-from otppi.modems.modem import Limits, ModemSettings
+from otppi.modems.modem import ModemSettings
 from otppi.modems.pool import ModemPool
 from otppi.modems.refused_pins import RefusedPins
+from otppi.modems.sending import Limits
+from otppi.modems.whereabouts import Whereabouts
 from otppi.services.administration import Administration
+from otppi.services.balance import Balances
 from otppi.services.control import ControlServer
+from otppi.services.correspondence import Correspondence
 from otppi.services.ending import Ending
 from otppi.services.firewall_plan import PORTAL_PORT
 from otppi.services.folders import StateFolder
+from otppi.services.found_modems import FoundModems, learn
 from otppi.services.health import BusProbe, Probe, WebDoor, WebProbe, nobody_died, readable
 from otppi.services.listeners import Listeners, Plan
 from otppi.services.metrics import Metrics
@@ -108,11 +118,22 @@ class Gateway:
         self._health_checks: Callable[[], Iterable[Check]] = lambda: ()
         key = device_key(state.keys / "device.key")
         self._journal = Journal(runtime_dir, clock)
+        self._inbox = Inbox(state.inbox, lambda: store.get(InboxSettings), self.bus, clock)
+        reports = Reports(lambda: store.get(ReportSettings), key, clock, self._journal, self.bus)
+        whereabouts = Whereabouts()
         self.pool = ModemPool(
-            bus=self.bus, limits=self._modem_limits, refused_pins=RefusedPins(state.refused_pins)
+            bus=self.bus,
+            limits=self._modem_limits,
+            refused_pins=RefusedPins(state.refused_pins),
+            messages=self._inbox,
+            reports=reports,
+            whereabouts=whereabouts,
+        )
+        self.ledger = Ledger(
+            state.usage, self._journal, clock, lambda: store.get(SmsSettings).reserve_for_codes_percent
         )
         self.dispatcher = Dispatcher(
-            delivery=Delivery(self.pool, self.pool, lambda: store.get(SmsSettings)),
+            delivery=Delivery(self.pool, self.pool, self.ledger, lambda: store.get(SmsSettings)),
             directory=self.pool,
             ussd=self.pool,
             otp=OtpStore(lambda: store.get(OtpSettings), key, clock, self._journal),
@@ -129,13 +150,16 @@ class Gateway:
             clock=clock,
         )
         self.door = Door(commands, self.dispatcher, self.bus, lambda: store.get(SmsSettings).longest_wait_s)
-        self._metrics = Metrics(self.bus, self.pool.snapshot, self.pool.waiting_for)
+        self._metrics = Metrics(self.bus, self.pool.snapshot, self.pool.waiting_for, self.ledger.report)
         self._threads = self._api_threads()
         self._rest_app, self._admin_app = self._apps()
         self._portal_app = bottle.Bottle()
         self.listeners = Listeners(self._plans, lambda: store.get(SmsSettings).longest_wait_s + _GRACE_S)
+        administration = Administration(store, self.pool.snapshot)
         self.appliance: Appliance | None = None
+        self._found: FoundModems | None = None
         if host is not None:
+            hands = host(store)
             # The libraries of the host take 10 MB; without a device nobody needs them.
             from otppi.services import appliance
 
@@ -144,26 +168,54 @@ class Gateway:
                 store=store,
                 bus=self.bus,
                 clock=clock,
-                host=host(store),
+                host=hands,
                 ending=ending or Ending(),
                 renew_certificate=self.listeners.changed,
             )
             self._install_host_pages(self.appliance)
-        administration = Administration(store, self.pool.snapshot)
+            if hands.modem_sticks is not None:
+                self._found = FoundModems(
+                    sticks=hands.modem_sticks,
+                    store=store,
+                    pool=self.pool,
+                    whereabouts=whereabouts,
+                    bus=self.bus,
+                    administration=administration,
+                )
+        self._balances = Balances(
+            file=state.balances,
+            store=store,
+            ussd=self.pool,
+            modems=self.pool.snapshot,
+            bus=self.bus,
+            clock=clock,
+        )
+        self._correspondence = Correspondence(self._inbox, self._balances, self.pool.snapshot)
         self._control = ControlServer(
             state.path,
             {
                 **administration.functions(),
+                **self._correspondence.functions(),
                 **(self.appliance.functions() if self.appliance is not None else {}),
+                **(self._found.functions() if self._found is not None else {}),
                 "send": self.send_by_hand,
                 "ussd": self._dial_by_hand,
+                "ussd.cancel": self._cancel_by_hand,
+                "balance.list": self._balances.listed,
+                "balance.ask": self._balances.ask_now,
                 "diagnose": self.diagnose,
+                "route": self.route,
+                "cost": self.cost,
             },
         )
 
     def start(self) -> None:
         """Start from the bottom up: modems, doors, then the ears for changes."""
         self.bus.subscribe("log", _log_sms, SmsFinished, lag_s=_LOG_LAG_S)
+        self.bus.subscribe("imei", lambda told: learn(self.store, told), ModemLearned)
+        self.bus.subscribe("received", self._correspondence.take, SmsReceived, DeliveryReported)
+        self.ledger.start()
+        self._inbox.start()
         # Messages first: nothing of the host is waited for. A port that pppd still has from an earlier life of ours
         # is given up by it when the appliance looks.
         self.pool.apply(self.store.items(ModemSettings))
@@ -171,7 +223,10 @@ class Gateway:
             self.appliance.start()
         self.listeners.start()
         self.bus.subscribe("settings", self._settings_changed, SettingsChanged)
+        if self._found is not None:
+            self._found.start()
         self._control.start()
+        self._balances.start()
         log.info("the gateway runs", extra={"fields": {"version": otppi.__version__}})
 
     def stop(self) -> None:
@@ -180,10 +235,15 @@ class Gateway:
         self._stopping = True
         self.listeners.stop()
         self._control.stop()
+        if self._found is not None:
+            self._found.stop()
         self.pool.stop()
+        self._balances.stop()
         if self.appliance is not None:
             self.appliance.stop()
         self.bus.stop()
+        self._inbox.stop()  # subscribers read in it
+        self.ledger.stop()
         self._journal.close()
         log.info("the gateway has stopped")
 
@@ -198,6 +258,8 @@ class Gateway:
             *(() if self.appliance is not None else [diagnosis.check_clock(self._clock.wall_is_trusted())]),
             *(diagnosis.check_door(name, problem) for name, problem in self.listeners.problems()),
             *diagnosis.check_modems(self.pool.snapshot()),
+            *(self._found.checks() if self._found is not None else ()),
+            *self._balances.checks(),
             *self._health_checks(),
             *(self.appliance.checks() if self.appliance is not None else ()),
         ]
@@ -210,9 +272,14 @@ class Gateway:
             self.listeners.died,
             self.bus.died,
             self._control.died,
+            self._balances.died,
+            self.ledger.died,
+            self._inbox.died,
         ]
         if self.appliance is not None:
             parts.append(self.appliance.died)
+        if self._found is not None:
+            parts.append(self._found.died)
         return {
             "threads": nobody_died(*parts),
             "news": BusProbe(self.bus),
@@ -235,6 +302,25 @@ class Gateway:
                     progress=server.progress,
                 )
 
+    def route(self, number: str, parts: int, is_code: bool) -> dict[str, Any]:
+        """Say which modems a message would be tried at, in which order and why; nothing is sent."""
+        try:
+            parsed = parse_number(number, self.store.get(SmsSettings).country_code)
+        except ValueError as error:
+            raise BadRequest("number", str(error)) from None
+        parcel = Parcel(number=parsed, parts=parts, is_critical=is_code)
+        return {
+            "currency": self.store.get(GeneralSettings).currency,
+            "modems": router.explain(parcel, self.pool.snapshot(), self.ledger),
+        }
+
+    def cost(self) -> dict[str, Any]:
+        """Say what was sent, what it cost and what was saved."""
+        return {
+            "currency": self.store.get(GeneralSettings).currency,
+            "modems": self.ledger.report(self.pool.snapshot()),
+        }
+
     def send_by_hand(self, number: str, text: str) -> dict[str, Any]:
         """Send a message for the owner of the device; the answer is that of the API."""
         return self._ask("send-sms", receiver=number, message=text)
@@ -242,13 +328,20 @@ class Gateway:
     def _dial_by_hand(self, modem: str, code: str) -> dict[str, Any]:
         return self._ask("request-ussd", modem_id=modem, ussd_code=code)
 
+    def _cancel_by_hand(self, modem: str) -> dict[str, Any]:
+        return self._ask("cancel-ussd", modem_id=modem)
+
     def _ask(self, command: str, **data: str) -> dict[str, Any]:
         origin = Origin(door="cli", user="")
         return dict(self.door.answer({"command": command, "data": data}, origin).document)
 
     def _modem_limits(self) -> Limits:
         sms = self.store.get(SmsSettings)
-        return Limits(answer_s=sms.answer_limit_s, silent_after_s=sms.overtake_after_s)
+        return Limits(
+            answer_s=sms.answer_limit_s,
+            silent_after_s=sms.overtake_after_s,
+            ussd_session_s=sms.ussd_session_s,
+        )
 
     def _api_threads(self) -> int:
         return max(

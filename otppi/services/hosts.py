@@ -22,6 +22,7 @@ from otppi.system.clock.trust import TrustedClock
 from otppi.system.network.networkmanager import NetworkManagerNetwork
 from otppi.system.network.settings import NetworkSettings
 from otppi.system.power import LogindPower
+from otppi.system.serialports import present_sticks
 from otppi.system.units import SystemdUnits
 
 
@@ -55,6 +56,7 @@ def board(store: SettingsStore, clock: TrustedClock, runtime_dir: Path | None) -
         clock=keeper,
         checks=checks,
         close=speaker.close,
+        modem_sticks=present_sticks,
     )
 
 

@@ -1,6 +1,7 @@
 """Numbers for Prometheus, by its official client. Labels hold modem names, never phone numbers."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from prometheus_client import (
     CollectorRegistry,
@@ -26,7 +27,11 @@ class Metrics:
     """Counts what the bus tells, and asks for the modems' state when it is read."""
 
     def __init__(
-        self, bus: Bus, modems: Callable[[], tuple[ModemStatus, ...]], waiting_for: Callable[[str], int]
+        self,
+        bus: Bus,
+        modems: Callable[[], tuple[ModemStatus, ...]],
+        waiting_for: Callable[[str], int],
+        usage: Callable[[Sequence[ModemStatus]], Sequence[Mapping[str, Any]]],
     ) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no type for it
         self._registry = CollectorRegistry(auto_describe=True)
@@ -57,6 +62,7 @@ class Metrics:
             registry=self._registry,
         )
         self._registry.register(_ModemCollector(modems, waiting_for))
+        self._registry.register(_UsageCollector(lambda: usage(modems())))
         ProcessCollector(registry=self._registry)
         bus.subscribe("metrics", self._take, SmsFinished, RequestAnswered, ModemStateChanged, lag_s=_LAG_S)
 
@@ -101,3 +107,28 @@ class _ModemCollector(Collector):
             waiting.add_metric([modem.name], self._waiting_for(modem.id))
         yield from (state, signal, waiting)
         yield InfoMetricFamily("otppi", "The running release.", value={"version": otppi.__version__})
+
+
+class _UsageCollector(Collector):
+    """The books of the SIMs; they survive a restart and begin anew with each day and month."""
+
+    def __init__(self, usage: Callable[[], Sequence[Mapping[str, Any]]]) -> None:
+        self._usage = usage
+
+    def collect(self) -> Iterable[Metric]:
+        """Yield what every SIM has sent."""
+        labels = ["modem", "period"]
+        parts = GaugeMetricFamily("otppi_sim_parts", "Parts of messages sent in the period.", labels=labels)
+        cost = GaugeMetricFamily(
+            "otppi_sim_cost", "What they cost, in the currency of the settings.", labels=labels
+        )
+        saved = GaugeMetricFamily("otppi_sim_saved", "What the choice by price saved.", labels=labels)
+        left = GaugeMetricFamily("otppi_sim_quota_left", "Parts that the quota leaves.", labels=labels)
+        for row in self._usage():
+            for period, totals in (("day", row["today"]), ("month", row["this_month"])):
+                parts.add_metric([row["modem"], period], totals["parts"])
+                cost.add_metric([row["modem"], period], float(totals["cost"]))
+                saved.add_metric([row["modem"], period], float(totals["saved"]))
+            for period, rest in row["quota_left"].items():
+                left.add_metric([row["modem"], period], rest)
+        yield from (parts, cost, saved, left)

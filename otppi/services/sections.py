@@ -3,10 +3,13 @@
 from collections.abc import Mapping
 
 from otppi.api.settings import ApiSettings
+from otppi.gateway import balance
 from otppi.gateway.accounts import Administrator, ApiUser
 from otppi.gateway.blocklist import BlockedNumber
+from otppi.gateway.inbox import InboxSettings
 from otppi.gateway.otp import OtpSettings
 from otppi.gateway.policy import GeneralSettings, SmsSettings
+from otppi.gateway.reports import ReportSettings
 from otppi.model.errors import SettingsError
 from otppi.modems.modem import ModemSettings
 from otppi.services import firewall_plan
@@ -33,6 +36,7 @@ def watch_over(store: SettingsStore) -> None:
     """
     store.guard_together((ApiSettings, AdminSettings), _refuse_equal_ports)
     store.guard(ModemSettings, lambda _, new: _refuse_shared_ports(new))
+    store.guard(ModemSettings, lambda _, new: _refuse_unreadable_balances(new))
     store.guard_together((WlanSettings, DhcpSettings, EthernetSettings, NetworkSettings), _refuse_bad_network)
     store.guard_together(firewall_plan.SECTIONS, _refuse_closed_services)
 
@@ -60,12 +64,24 @@ def _refuse_closed_services(together: Joint) -> None:
 
 
 def _refuse_shared_ports(modems: Mapping[str, ModemSettings]) -> None:
-    names: dict[str, str] = {}
+    taken: dict[str, ModemSettings] = {}
     for modem in modems.values():
-        if modem.active and modem.device in names:
-            raise SettingsError({"modems": f"{names[modem.device]} and {modem.name} have the same port"})
-        if modem.active:
-            names[modem.device] = modem.name
+        if not modem.active or not modem.port:
+            continue
+        other = taken.setdefault(modem.device, modem)
+        # Those that are known by IMEI are found wherever they are, and a port may be where one was.
+        if other is not modem and not (modem.imei and other.imei and modem.imei != other.imei):
+            raise SettingsError({"modems": f"{other.name} and {modem.name} have the same port"})
+
+
+def _refuse_unreadable_balances(modems: Mapping[str, ModemSettings]) -> None:
+    for modem_id, modem in modems.items():
+        wrong = {
+            "balance_ussd": balance.check_steps(modem.balance_ussd),
+            "balance_pattern": balance.check_pattern(modem.balance_pattern),
+        }
+        if errors := {f"modems.{modem_id}.{name}": reason for name, reason in wrong.items() if reason}:
+            raise SettingsError(errors)
 
 
 SECTIONS: tuple[type[Section], ...] = (
@@ -76,6 +92,8 @@ SECTIONS: tuple[type[Section], ...] = (
     ApiUser,
     SmsSettings,
     OtpSettings,
+    InboxSettings,
+    ReportSettings,
     ModemSettings,
     BlockedNumber,
     NetworkSettings,

@@ -7,6 +7,7 @@ with `do`, and gets one line in answer:
     {"do": "sent", "since": 0}                           parts that reached the network, from that index on
     {"do": "fault", "modem": "m0", "fault": {...}}       the fields of `Faults`; {} puts the modem in order
     {"do": "inject", "modem": "m0", "line": "RING"}      an uninvited line
+    {"do": "deliver", "modem": "m0", "from": "+62…", "text": "Hi"}   a message to the SIM
     {"do": "unplug", "modem": "m0"}, {"do": "plug", "modem": "m0"}
     {"do": "stop"}                                       as does the end of standard input
 
@@ -65,6 +66,8 @@ def _answer(sim: SimModems, request: Mapping[str, Any]) -> dict[str, Any]:
             _modem(sim, request).set_faults(parse_faults(request["fault"]))
         case "inject":
             _modem(sim, request).inject(f"\r\n{request['line']}\r\n".encode("ascii", errors="replace"))
+        case "deliver":
+            _modem(sim, request).deliver(str(request["from"]), str(request["text"]))
         case "unplug":
             _modem(sim, request).unplug()
         case "plug":

@@ -7,9 +7,10 @@ from functools import partial
 
 from otppi.sim.at_line import split_arguments
 from otppi.sim.card import SimCard
+from otppi.sim.mail import Mail
 from otppi.sim.personality import Personality
 
-_EXTENDED = re.compile(r"([+^*$%#_][A-Z0-9]+)(=\?|\?|=|)(.*)", re.DOTALL)
+_EXTENDED = re.compile(r"([+^*$%#_!][A-Z0-9]+)(=\?|\?|=|)(.*)", re.DOTALL)
 _BASIC = re.compile(r"(?:[EFHILMOQVXZ]|&[CDFKSVW]|S\d+)[\d=?]*")
 
 # Settings that are only remembered: what they are after a reset, and what they may be set to.
@@ -26,7 +27,7 @@ _REGISTERS = {
     "+CUSD": ("0", "[0-2]"),
     "+CSCS": ('"GSM"', '"(GSM|IRA|UCS2|HEX)"'),
     "+CSCA": ('"+6280000000000",145', r'"\+?\d+"(,\d+)?'),
-    "+CPMS": ('"SM"', r'"(SM|ME|MT)"(,"(SM|ME|MT)"){0,2}'),
+    "+CPMS": ('"SM"', r'"(SM|ME|MT|SR)"(,"(SM|ME|MT)"){0,2}'),
     "+COPS": ("0", r"[0-4](,.*)?"),
 }
 _TESTS = {
@@ -37,7 +38,7 @@ _TESTS = {
     "+CSCS": '("GSM","IRA","UCS2","HEX")',
     "+CPMS": '("SM","ME"),("SM","ME"),("SM","ME")',
 }
-_NEEDS_OPEN_CARD = frozenset({"+CIMI", "+CSCA?", "+CSCA=", "+CPMS?", "+CPMS=", "+CUSD="})
+_NEEDS_OPEN_CARD = frozenset({"+CIMI", "+CRSM=", "+CSCA?", "+CSCA=", "+CPMS?", "+CPMS=", "+CUSD="})
 
 INCORRECT_PARAMETERS = "+CME ERROR: 50"
 
@@ -59,10 +60,13 @@ class Answers:
         self.has_network = True
         # Commands that a gateway must never give, without their content.
         self.offences: list[str] = []
+        self.mail = Mail(card.messages, lambda: self.registers)
         self._imei = imei
         self._special: dict[str, Callable[[str], Answer]] = {
             "+CPIN?": lambda _: Answer((f"+CPIN: {card.state}",)),
+            "+CPINR=": lambda _: Answer((f"+CPINR: SIM PIN,{card.pin_tries_left},3",)),
             "+CPIN=": self._enter_pin,
+            "+CRSM=": self._read_card_file,
             "+CIMI": lambda _: Answer((card.printed.imsi,)),
             "+CGSN": lambda _: Answer((imei,)),
             "+GSN": lambda _: Answer((imei,)),
@@ -73,8 +77,14 @@ class Answers:
             "+COPS?": lambda _: self._operator(),
             "+CSMS?": lambda _: Answer((f"+CSMS: {self.registers['+CSMS']},1,1,1",)),
             "+CSMS=": self._choose_service,
-            "+CPMS?": lambda _: Answer(("+CPMS: " + ",".join(f"{store},0,20" for store in self._stores),)),
+            "+CPMS?": lambda _: Answer(("+CPMS: " + self._fill(with_names=True),)),
             "+CPMS=": self._choose_store,
+            "+CMGL": partial(self._mail, self.mail.listed),
+            "+CMGL=": partial(self._mail, self.mail.listed),
+            "+CMGR=": partial(self._mail, self.mail.read),
+            "+CMGD=": partial(self._mail, self.mail.delete),
+            "+CNMA": partial(self._mail, self.mail.acknowledge),
+            "+CNMA=": partial(self._mail, self.mail.acknowledge),
             "+CMGW=": self._write_to_card,
             "+CMGW": self._write_to_card,
         }
@@ -96,9 +106,9 @@ class Answers:
         return self.registers["+CMGF"] == "1"
 
     @property
-    def speaks_ucs2(self) -> bool:
-        """Whether texts on the line are UCS-2 in hex."""
-        return self.registers["+CSCS"] == '"UCS2"'
+    def character_set(self) -> str:
+        """How texts stand on the line."""
+        return self.registers["+CSCS"].strip('"')
 
     @property
     def error_form(self) -> str:
@@ -135,17 +145,14 @@ class Answers:
             "operator": printed.operator,
             "csq": str(self._csq),
             "pin_state": self.card.state,
+            "pin_tries": str(self.card.pin_tries_left),
+            "puk_tries": str(self.card.puk_tries_left),
         }
         return re.sub(r"\{(\w+)\}", lambda match: values.get(match[1], match[0]), line)
 
     @property
     def _csq(self) -> int:
         return 21 if self.has_network else 99
-
-    @property
-    def _stores(self) -> list[str]:
-        stores = self.registers["+CPMS"].split(",")
-        return [*stores, *[stores[-1]] * (3 - len(stores))]
 
     def _from_table(self, table: tuple[str, ...]) -> Answer:
         lines = tuple(self.fill(line) for line in table)
@@ -204,6 +211,13 @@ class Answers:
     def _card_number(self, name: str, _: str) -> Answer:
         return Answer((f"{name}: {self.card.printed.iccid}",))
 
+    def _read_card_file(self, arguments: str) -> Answer:
+        if arguments != "176,12258,0,0,10":  # the file with the number of the card
+            return Answer(final=INCORRECT_PARAMETERS)
+        digits = self.card.printed.iccid.ljust(20, "F")
+        swapped = "".join(low + high for high, low in zip(digits[::2], digits[1::2], strict=True))
+        return Answer((f'+CRSM: 144,0,"{swapped}"',))
+
     def _registration(self, name: str, _: str) -> Answer:
         return Answer((f"{name}: {self.registers[name]},{1 if self.has_network else 2}",))
 
@@ -213,7 +227,23 @@ class Answers:
 
     def _choose_store(self, value: str) -> Answer:
         stored = self._register("+CPMS", "=", value)
-        return Answer(("+CPMS: 0,20,0,20,0,20",)) if stored.final == "OK" else stored
+        return Answer(("+CPMS: " + self._fill(with_names=False),)) if stored.final == "OK" else stored
+
+    def _fill(self, *, with_names: bool) -> str:
+        return ",".join(
+            f'"{name}",{used},{room}' if with_names else f"{used},{room}"
+            for name, used, room in self.mail.fill()
+        )
+
+    def _mail(self, do: Callable[[str], tuple[list[str], str]], arguments: str) -> Answer:
+        if not self.card.is_open:
+            return Answer(final="+CMS ERROR: 311")
+        if self.is_in_text_mode:
+            return Answer(final="+CMS ERROR: 303")
+        if not re.fullmatch(r"[\d,]*", arguments):
+            return Answer(final="+CMS ERROR: 302")
+        lines, final = do(arguments)
+        return Answer(tuple(lines), final)
 
     def _write_to_card(self, _: str) -> Answer:
         self.offences.append("+CMGW")

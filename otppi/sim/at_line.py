@@ -4,7 +4,7 @@ import re
 
 # In this order: S registers, basic commands, extended commands up to a semicolon outside of quotes.
 _COMMAND = re.compile(
-    r"""(?: S\d+ (?: =\d* | \?)? | [&\\]?[A-Z] \d* | [+^*$%\#_] (?: "[^"]*(?:"|$) | [^";] )* )""",
+    r"""(?: S\d+ (?: =\d* | \?)? | [&\\]?[A-Z] \d* | [+^*$%\#_!] (?: "[^"]*(?:"|$) | [^";] )* )""",
     re.VERBOSE,
 )
 _QUOTED = re.compile(r'("[^"]*"?)')

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from otppi.sim.mail import MessageStore
+
 _PIN_TRIES = 3
 _PUK_TRIES = 10
 
@@ -22,6 +24,7 @@ class SimCard:
 
     def __init__(self, card_print: CardPrint) -> None:
         self.printed = card_print
+        self.messages = MessageStore()
         self._pin = card_print.pin
         self.pin_tries_left = _PIN_TRIES
         self.puk_tries_left = _PUK_TRIES

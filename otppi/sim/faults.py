@@ -40,6 +40,9 @@ class Faults:
     late_s: float = 20.0
     late_answers_meanwhile: bool = False  # else the modem is deaf until the late result is out
 
+    report_status: int = 0  # TP-ST of the report on a message that asks for one; -1: none comes
+    report_s: float = 0.0  # from the result to the report
+
     interruption: str = ""  # a line such as `+CMTI: "SM",3`
     interruption_at: Moment = Moment.BEFORE_RESULT
 

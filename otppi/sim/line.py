@@ -4,18 +4,21 @@ import itertools
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from otppi.model.network_pdu import deliver_pdus
+from otppi.model.received_pdu import Party
 from otppi.sim.card import CardPrint, SimCard
 from otppi.sim.faults import Faults
 from otppi.sim.loop import Loop
 from otppi.sim.magic import MagicTimes, SimNetwork
 from otppi.sim.modem import SimModem, Step
-from otppi.sim.personality import load_personality
+from otppi.sim.personality import Personality, load_personality
 from otppi.sim.record import Record, SentMessage, SentSms, wait_for_sent
 from otppi.sim.terminal import PseudoTerminal
 from otppi.sim.wire import Wire
@@ -104,6 +107,31 @@ class SimLine:
         """Let the modem say something by itself, byte for byte; nothing happens while it is unplugged."""
         self._loop.call(lambda: self._say(data, time.monotonic()))
 
+    def deliver(
+        self, sender: str, text: str, *, sent_at: datetime | None = None, concat_reference: int = 0
+    ) -> None:
+        """Let somebody send a text to the SIM; the network keeps what the modem has no room for.
+
+        Args:
+            sender: `+62812…`, a national number, a short code, or a name.
+            text: Goes in parts if it is long.
+            sent_at: When the SMS centre had it; now if None.
+            concat_reference: What the parts of a long text have in common.
+        """
+        party = Party(sender, is_name=not sender.removeprefix("+").isdigit())
+        stamp = datetime.now(UTC) if sent_at is None else sent_at
+        self.deliver_pdus(deliver_pdus(party, text, sent_at=stamp, concat_reference=concat_reference))
+
+    def deliver_pdus(self, pdus: Iterable[str]) -> None:
+        """Let the network bring messages or reports as they are, in this order."""
+        for pdu in pdus:
+            self._loop.call(partial(self._deliver, pdu))
+
+    @property
+    def held_by_network(self) -> int:
+        """How many messages and reports the network could not bring yet."""
+        return self._loop.call(lambda: self._modem.held_by_network)
+
     def unplug(self) -> None:
         """Take the modem out: its port is gone and whoever reads it gets an error."""
         self._loop.call(self._unplug)
@@ -144,10 +172,18 @@ class SimLine:
         if self.log is not None:
             self.log.append((now_s, "in", data))
         at_s, data = self._wire.incoming(data, now_s)
-        for step in self._modem.receive(data, at_s):
+        self._plan_steps(self._modem.receive(data, at_s))
+
+    def _deliver(self, pdu: str) -> None:
+        self._plan_steps(self._modem.deliver(pdu, time.monotonic()))
+
+    def _plan_steps(self, steps: Iterable[Step]) -> None:
+        for step in steps:
             self._plan(step.at_s, partial(self._perform, step))
 
     def _perform(self, step: Step) -> None:
+        if not step.is_due():
+            return
         if step.taken is not None and (message := self.record.add(step.taken)) and self._on_message:
             try:
                 self._on_message(message)
@@ -155,6 +191,8 @@ class SimLine:
                 log.exception("the receiver of messages failed", extra={"fields": {"modem": self.name}})
         if step.data:
             self._say(step.data, step.at_s)
+        if step.arrival:
+            self._deliver(step.arrival)
 
     def _say(self, data: bytes, at_s: float) -> None:
         for chunk_at_s, chunk in self._wire.outgoing(data, at_s):
@@ -224,7 +262,7 @@ class SimModems:
     def add(
         self,
         name: str,
-        personality: str = "generic",
+        personality: str | Personality = "generic",
         *,
         submit_s: float | None = None,
         faults: Faults | None = None,
@@ -232,19 +270,21 @@ class SimModems:
         imsi: str = "",
         operator: str = "Simnet",
         pin: str = "",
+        imei: str = "",
         keep_log: bool = False,
     ) -> SimLine:
         """Plug in one more modem.
 
         Args:
             name: Names the modem and its port.
-            personality: Its make, a name that `load_personality` knows.
+            personality: Its make, or a name that `load_personality` knows.
             submit_s: From Ctrl-Z to the final result; None leaves it to the personality.
             faults: How it misbehaves.
             iccid: What its SIM says; an invented one if empty.
             imsi: As for `iccid`.
             operator: The network's name.
             pin: What its SIM asks for after power-up; nothing if empty.
+            imei: Its serial number; an invented one if empty.
             keep_log: Whether to remember every byte in `SimLine.log`.
 
         Raises:
@@ -261,10 +301,10 @@ class SimModems:
         )
         modem = SimModem(
             name,
-            load_personality(personality),
+            load_personality(personality) if isinstance(personality, str) else personality,
             card,
             self._network,
-            imei=f"004999010{number:06d}",  # 00499901 is a type allocation for tests
+            imei=imei or f"004999010{number:06d}",  # 00499901 is a type allocation for tests
             submit_s=submit_s,
         )
         record = Record(name, self._changed)

@@ -1,9 +1,13 @@
 """One GSM modem without its line: bytes in, timed bytes out, and the messages that reached the network."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
+from otppi.model.network_pdu import status_report_pdu
 from otppi.model.pdu import PduError, Submitted, decode_submit
+from otppi.model.received_pdu import Party
 from otppi.sim.answers import INCORRECT_PARAMETERS, Answer, Answers
 from otppi.sim.at_line import split_arguments, split_line
 from otppi.sim.card import SimCard
@@ -11,7 +15,7 @@ from otppi.sim.error_words import shown_error
 from otppi.sim.faults import Countdown, Faults, Moment
 from otppi.sim.magic import SimNetwork
 from otppi.sim.personality import Personality
-from otppi.sim.ussd import ussd_answer
+from otppi.sim.ussd import UssdSession
 from otppi.sim.verdict import Verdict
 
 _END_OF_PDU = re.compile(rb"[\x1a\x1b]")
@@ -21,6 +25,7 @@ _NOT_IN_COMMANDS = b"\n\x00\x1a\x1b"
 _CMGS = re.compile(r"\+CMGS=(\d+)")
 _TPDU_OCTETS = range(7, 165)  # 3GPP TS 23.040, 9.2.2.2: SMS-SUBMIT with 0 to 140 octets of text
 _LONGEST_INPUT = 1024
+_INTERNATIONAL = 0x91  # type of address (3GPP TS 23.040, 9.1.2.5)
 _NUMERIC_RESULTS = {"OK": "0", "ERROR": "4"}  # ITU-T V.250, 5.7.1
 
 
@@ -39,6 +44,9 @@ class Step:
     at_s: float
     data: bytes = b""
     taken: Taken | None = None
+    arrival: str = ""  # a PDU that the network brings then
+    # Asked when the moment has come; what is due no more is left out.
+    is_due: Callable[[], bool] = lambda: True
 
 
 class SimModem:
@@ -69,6 +77,7 @@ class SimModem:
         self.command_lines = 0
         self.ctrl_z_times: list[float] = []
         self._answers = Answers(personality, card, imei)
+        self._ussd = UssdSession(personality)
         self._network = network
         self._reference = 0
         self._steps: list[Step] = []
@@ -92,6 +101,8 @@ class SimModem:
         self._free_at_s = 0.0
         self._has_booted = False
         self._answers.reset()
+        self._answers.mail.power_up()
+        self._ussd.end()
         self.card.power_up()
 
     def set_faults(self, faults: Faults) -> None:
@@ -113,8 +124,27 @@ class SimModem:
         while self._take_pdu(now_s) if self._pdu_octets is not None else self._take_line(now_s):
             pass
         self._input = self._input[-_LONGEST_INPUT:]
+        self._bring(now_s)
         steps, self._steps = self._steps, []
         return steps
+
+    def deliver(self, pdu: str, now_s: float) -> list[Step]:
+        """Let the network bring a message or a report; it keeps what the modem cannot take now."""
+        self._answers.mail.held.append(pdu)
+        self._bring(now_s)
+        steps, self._steps = self._steps, []
+        return steps
+
+    @property
+    def held_by_network(self) -> int:
+        """How many messages and reports the network could not bring yet."""
+        return len(self._answers.mail.held)
+
+    def _bring(self, now_s: float) -> None:
+        faults = self._faults
+        if self._answers.mail.held and self.card.is_open and not faults.hung and not faults.no_network:
+            for line in self._answers.mail.bring():
+                self._say(now_s, self._line(line))
 
     def _boot(self, now_s: float) -> None:
         # Chatter follows the first byte of the host: opening the port flushes what came before.
@@ -146,6 +176,8 @@ class SimModem:
                 return
             if command.startswith("+CUSD=1,"):
                 answer = self._ask_network(command, at_s)
+                if answer.final == "OK" and self._answers.personality.ussd_ok_last:
+                    at_s = max(step.at_s for step in self._steps)
             else:
                 answer = self._answers.answer(command)
             lines += answer.lines
@@ -154,6 +186,10 @@ class SimModem:
                 break
             if command == "+CFUN=1,1":
                 self.power_up()
+            elif command == "+CUSD=2":
+                self._ussd.end()
+            if command in self._answers.personality.lacks_ok:
+                final = ""
         self._say(at_s, self._whole_answer(lines, final))
 
     def _ask_network(self, command: str, at_s: float) -> Answer:
@@ -164,10 +200,16 @@ class SimModem:
         _, code, *_ = split_arguments(command.removeprefix("+CUSD="))
         if not code:
             return Answer(final=INCORRECT_PARAMETERS)
-        personality = self._answers.personality
-        line = ussd_answer(personality, code, in_ucs2=self._answers.speaks_ucs2)
-        self._say(at_s + personality.ussd_s, self._line(line))
-        return Answer()
+        said, final = self._ussd.ask(code, self._answers.character_set)
+        number, limit_s = self._ussd.number, self._answers.personality.ussd_session_s
+        for one in said:
+            self._steps.append(
+                Step(at_s + one.after_s, self._line(one.line), is_due=lambda: self._ussd.number == number)
+            )
+        if self._ussd.is_open and limit_s:
+            ending = self._line("+CUSD: 2")
+            self._steps.append(Step(at_s + limit_s, ending, is_due=lambda: self._ussd.times_out(number)))
+        return Answer(final=final)
 
     def _begin_send(self, command: str, at_s: float) -> None:
         if self._no_prompt.take():
@@ -211,9 +253,14 @@ class SimModem:
         ).encode("ascii")
         if chatter := chatter + self._interruption(Moment.BEFORE_RESULT):
             self._say(start_s, chatter)
+        if self._answers.personality.submit_ends_ussd and self._ussd.is_open:
+            self._ussd.end()
+            self._say(start_s, self._line("+CUSD: 2"))
         verdict = self._verdict(submitted)
         done_s = start_s + self.submit_s + verdict.extra_s
         taken = self._hand_over(submitted) if verdict.reaches_network else None
+        if taken is not None and submitted.wants_report and self._faults.report_status >= 0:
+            self._steps.append(Step(done_s + self._faults.report_s, arrival=self._report(taken)))
         if verdict.silent:
             self._steps.append(Step(done_s, b"", taken))
             return
@@ -229,6 +276,14 @@ class SimModem:
         taken = Taken(self._reference, submitted)
         self._reference = (self._reference + 1) % 256
         return taken
+
+    def _report(self, taken: Taken) -> str:
+        is_international = taken.submitted.type_of_address == _INTERNATIONAL
+        receiver = Party(("+" if is_international else "") + taken.submitted.number)
+        now = datetime.now(UTC)
+        return status_report_pdu(
+            taken.reference, receiver, self._faults.report_status, sent_at=now, discharged_at=now
+        )
 
     def _verdict(self, submitted: Submitted) -> Verdict:
         faults = self._faults
@@ -266,6 +321,8 @@ class SimModem:
             numeric = _NUMERIC_RESULTS.get(shown)
             head = "".join(f"{line}\r\n" for line in lines)
             tail = f"{numeric}\r" if numeric else f"{shown}\r\n"
+        if not final:
+            tail = ""
         inside = self._interruption(Moment.INSIDE_ANSWER) if lines else b""
         glued = self._interruption(Moment.GLUED).removeprefix(b"\r\n")
         return head.encode("ascii") + inside + tail.encode("ascii") + glued

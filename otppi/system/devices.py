@@ -197,7 +197,7 @@ def notice_of(device: pyudev.Device) -> DeviceNotice | None:
         kind=_KINDS[device.subsystem],
         name=clean(device.sys_name, _LONGEST_NAME),
         node=clean(device.device_node or "", _LONGEST_NAME),
-        description=_description(device),
+        description=description_of(device),
         is_present=True,
     )
 
@@ -211,7 +211,9 @@ def clean(text: str, longest: int) -> str:
     return " ".join(_MAC_OR_NUMBER.sub("", line).split())[:longest].strip()
 
 
-def _description(device: pyudev.Device) -> str:
+def description_of(device: pyudev.Device) -> str:
+    """Return maker and model in words, as udev's database or else the device tells them."""
+
     def first(*names: str) -> str:
         words = (_property(device, name).replace("_", " ") for name in names)
         return next((cleaned for one in words if (cleaned := clean(one, _LONGEST_PART))), "")

@@ -31,6 +31,7 @@ from otppi.model.results import (
     OtpSent,
     OtpVerified,
     SmsReceipt,
+    UssdCancelled,
     UssdReply,
 )
 
@@ -50,6 +51,7 @@ RESULTS = {
     "unblock-msisdn": BlockListChanged(),
     "get-modem-list": ModemList(modems=(MODEM,)),
     "request-ussd": UssdReply(modem_id="m1", text="Rp 5000", raw="+CUSD: 0", expects_reply=False),
+    "cancel-ussd": UssdCancelled(),
 }
 
 

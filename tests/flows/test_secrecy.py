@@ -9,6 +9,7 @@ from otppi.lib.logfmt import LogfmtFormatter
 from otppi.sim.faults import Faults
 
 MARKER = "zebramarker"
+RECEIVED_MARKER = "okapimarker"
 
 
 def everything_kept(one, log: str) -> dict[str, bytes]:
@@ -58,6 +59,13 @@ def test_neither_code_nor_text_nor_number_is_left_anywhere(gateway):
         one.wait_until(lambda: one.call("send-sms", **good).code == "0000")
         one.http("POST", "/api/otp", '{"command": "send-sms", "data": {"message": "' + MARKER + '", broken')
         one.wait_until(lambda: log.getvalue().count("sms sent") == 2)
+        one.lines["m0"].deliver("+6281200000093", f"{RECEIVED_MARKER} your code is 271828")
+        one.wait_until(lambda: "sms received" in log.getvalue())
+        for place, content in everything_kept(one, log.getvalue()).items():
+            # It is in the inbox and nowhere else; the number is its sender's.
+            if not place.endswith("/inbox/messages.jsonl"):
+                for secret in (RECEIVED_MARKER, "271828", "81200000093"):
+                    assert secret.encode() not in content, place
         secrets = [MARKER, *codes, "81200000091", MARKER.encode().hex().upper()]
         for place, content in everything_kept(one, log.getvalue()).items():
             for secret in secrets:

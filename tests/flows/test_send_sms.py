@@ -240,20 +240,6 @@ def test_many_callers_share_the_modems_and_nothing_is_lost_or_doubled(gateway):
     assert sorted(one.texts()) == sorted(texts)
 
 
-def test_ussd_is_answered_with_the_keys_of_both_old_products(gateway):
-    one = gateway()
-    answer = one.call("request-ussd", "/api/ussd", modem_id="m0", ussd_code="*888#", date_time=1)
-    assert answer.code == "0000"
-    data = answer.json["data"]
-    assert data["ussd_response"] == data["ussd_content"]
-    assert data["ussd_response"]
-    assert data["ussd_content_raw"].startswith("+CUSD:")
-    assert (data["modem_id"], data["ussd_code"], data["date_time"]) == ("m0", "*888#", 1)
-    assert isinstance(data["replyable"], bool)
-    assert one.call("request-ussd", "/api/ussd", modem_id="nobody", ussd_code="*888#").code == "1404"
-    assert one.call("request-ussd", "/api/ussd", modem_id="m0", ussd_code='*1#",15;+CMGD=1').code == "1400"
-
-
 def test_a_pin_is_entered_once_and_a_refused_one_never_again(gateway):
     one = gateway(
         modems=(Sim(name="good", pin="1234", sim_pin="1234"), Sim(name="bad", pin="1234", sim_pin="9999"))

@@ -3,6 +3,7 @@
 import pytest
 
 from otppi.sim.faults import Faults, Moment
+from otppi.sim.personality import personality_names
 from tests.gateway_under_test import Sim
 
 TEXT = "Your order is ready"
@@ -30,7 +31,7 @@ def test_a_message_arrives_over_a_bad_line(gateway, faults):
     assert one.texts() == [TEXT] * 2
 
 
-@pytest.mark.parametrize("personality", ["generic", "huawei", "simcom", "quectel"])
+@pytest.mark.parametrize("personality", personality_names())
 def test_every_make_of_modem_sends_and_tells_who_it_is(gateway, personality):
     one = gateway(modems=(Sim(name="m0", personality=personality),))
     assert send(one, message="x" * 200).code == "0000"

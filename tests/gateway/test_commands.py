@@ -130,12 +130,12 @@ def test_who_may_receive_what(parse):
         assert caught.value.field == "data.receiver"
 
 
-@pytest.mark.parametrize("code", ["*888#", "*123*4#", "#31#", "+62"])
+@pytest.mark.parametrize("code", ["*888#", "*123*4#", "#31#", "+62", "2", "Rahasia 1"])
 def test_ussd_codes(parse, code):
     assert parse("request-ussd", modem_id="m", ussd_code=code).ussd_code == code
 
 
-@pytest.mark.parametrize("code", ["", '*1#"', "*1\r#", "AT", "*" * 183])
+@pytest.mark.parametrize("code", ["", '*1#"', "*1\r#", "*1#;+CMGD=1", "é", "*" * 183])
 def test_what_is_no_ussd_code(parse, code):
     with pytest.raises(BadRequest):
         parse("request-ussd", modem_id="m", ussd_code=code)

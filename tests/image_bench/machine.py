@@ -20,8 +20,8 @@ from tests.image_bench.wire import Done, Line, MachineFailed, Monitor, RootShell
 from tests.image_bench.writes import logged
 
 _COMMAND_S = 60.0
-_SHELL_S = 180.0
-_BOOT_S = 300.0
+_SHELL_S = 600.0
+_BOOT_S = 900.0
 _PLUG_S = 20.0
 _GLANCE_S = 0.3
 TOOLBOX = "/run/toolbox"

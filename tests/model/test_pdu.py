@@ -107,6 +107,14 @@ def test_a_text_to_a_short_code_that_lives_five_minutes():
     assert pdu.tpdu_octets == 1 + 1 + (1 + 1 + 3) + 1 + 1 + 1 + 1 + 2
 
 
+def test_a_report_is_asked_for_by_one_bit():
+    plain, reported = pdus_of("OK")[0].hex, pdus_of("OK", wants_report=True)[0].hex
+    assert (plain[2:4], reported[2:4]) == ("01", "21")
+    assert plain[4:] == reported[4:]
+    assert decode_submit(reported).wants_report
+    assert not decode_submit(plain).wants_report
+
+
 def test_an_even_number_of_digits_has_no_fill():
     (pdu,) = pdus_of("OK", "628120000001")
     assert pdu.hex == "0001000C91261802000010000002CF25"

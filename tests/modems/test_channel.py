@@ -2,7 +2,6 @@
 
 import os
 import threading
-import tty
 
 import pytest
 
@@ -10,52 +9,9 @@ from otppi.lib.wakeup import Wakeup
 from otppi.model.pdu import SubmitPdu
 from otppi.modems.channel import AtRefused, Channel, NoAnswer
 from otppi.modems.transport import PortGone, SerialLine, SerialTransport
+from tests.modems.far_end import FarEnd
 
 PDU = SubmitPdu(tpdu_octets=18, hex="0001000D91261821000000F000" + "05E8329BFD06")
-
-
-class FarEnd:
-    """The modem's side: waits for what it is to be told, then says what it is to say."""
-
-    def __init__(self):
-        self.master, slave = os.openpty()
-        tty.setraw(self.master)
-        self.path = os.ttyname(slave)
-        self.slave = slave
-        self.heard = b""
-
-    def expect(self, data):
-        while data not in self.heard:
-            self.heard += os.read(self.master, 4096)
-        self.heard = self.heard.split(data, 1)[1]
-
-    def say(self, data):
-        os.write(self.master, data)
-
-    def play(self, *steps):
-        def run():
-            for heard, said in steps:
-                self.expect(heard)
-                self.say(said)
-
-        thread = threading.Thread(target=run, daemon=True)
-        thread.start()
-        return thread
-
-    def close(self):
-        os.close(self.master)
-        os.close(self.slave)
-
-
-@pytest.fixture
-def line():
-    far, wakeup = FarEnd(), Wakeup()
-    unsolicited = []
-    transport = SerialTransport(far.path, SerialLine(), wakeup)
-    yield far, Channel(transport, unsolicited.append), unsolicited
-    transport.close()
-    wakeup.close()
-    far.close()
 
 
 def test_an_answer_is_read_whatever_stands_around_it(line):
@@ -203,13 +159,3 @@ def test_a_port_that_cannot_be_opened_says_why(port, reason):
     with pytest.raises(PortGone, match=reason):
         SerialTransport(port, SerialLine(), wakeup)
     wakeup.close()
-
-
-def test_a_port_is_locked_against_a_second_program():
-    far, wakeup = FarEnd(), Wakeup()
-    transport = SerialTransport(far.path, SerialLine(), wakeup)
-    with pytest.raises(PortGone, match="another program"):
-        SerialTransport(far.path, SerialLine(), wakeup)
-    transport.close()
-    wakeup.close()
-    far.close()

@@ -1,5 +1,6 @@
 import pytest
 
+from otppi.model.modems import Registration
 from otppi.modems import parse
 from otppi.modems.parse import Final, FinalKind
 
@@ -91,24 +92,190 @@ def test_signal_condition_has_the_words_of_the_old_product(csq, condition):
 
 
 @pytest.mark.parametrize(
-    ("line", "text", "expects_reply"),
+    ("line", "is_incomplete"),
     [
-        ('+CUSD: 0,"Sisa pulsa Rp 12345",15', "Sisa pulsa Rp 12345", False),
-        ('+CUSD: 1,"1. Pulsa\n2. Kuota, dan lain",15', "1. Pulsa\n2. Kuota, dan lain", True),
-        ('+CUSD: 0,"00530061006C0064006F",72', "Saldo", False),
-        ('+CUSD: 0,"00530061006C0064006F",17', "Saldo", False),
-        ('+CUSD: 0,"00530061",15', "00530061", False),
-        ('+CUSD: 0,"ABC",72', "ABC", False),
-        ("+CUSD: 4", "", False),
-        ('+CUSD: 2,"Selesai"', "Selesai", False),
+        ('+CUSD: 1,"1. Pulsa', True),
+        ('+CUSD: 1,"Ketik "YA"', True),
+        ('+CUSD: 1,"1. Pulsa\n2. Kuota",15', False),
+        ('+CUSD: 0,"a disk of 3.5"",15', False),
+        ('+CUSD: 2,"Selesai"', False),
+        ("+CUSD: 4", False),
+        ('+CMTI: "SM', False),
     ],
 )
-def test_ussd_answer(line, text, expects_reply):
-    answer = parse.ussd_answer(line)
-    assert answer is not None
-    assert (answer.text, answer.expects_reply) == (text, expects_reply)
+def test_a_text_goes_on_until_its_last_quote(line, is_incomplete):
+    assert parse.is_incomplete(line) == is_incomplete
 
 
-@pytest.mark.parametrize("line", ["", "+CUSD:", "+CUSD: x", '+CUSD: 0,"open'])
-def test_rejects__ussd_answer(line):
-    assert parse.ussd_answer(line) is None
+@pytest.mark.parametrize(
+    ("line", "parts"),
+    [
+        ("OK", ("OK",)),
+        ("OK^RSSI:15", ("OK", "^RSSI:15")),
+        ('OK+CMTI: "SM",3', ("OK", '+CMTI: "SM",3')),
+        ("ERROR+CREG: 2", ("ERROR", "+CREG: 2")),
+        ('> +CMTI: "SM",3', (">", '+CMTI: "SM",3')),
+        (">RING", (">", "RING")),
+        ("> ", ("> ",)),
+        ("> 0001000D91", ("> 0001000D91",)),
+        ("OKAY", ("OKAY",)),
+        ("OK+", ("OK+",)),
+        ("+CMGS: 4", ("+CMGS: 4",)),
+    ],
+)
+def test_a_result_and_the_line_that_hangs_on_it_are_parted(line, parts):
+    assert parse.unglued(line) == parts
+
+
+@pytest.mark.parametrize(
+    ("line", "state"),
+    [
+        ("+CREG: 0,1", Registration.HOME),
+        ("+CREG:0,5", Registration.ROAMING),
+        ('+CREG: 2,1,"00C3","0000A5B1",7', Registration.HOME),
+        ("+CREG: 2,1,00C3,A5B1", Registration.HOME),
+        ("+CEREG: 0,2", Registration.SEARCHING),
+        ("+CGREG: 0,3", Registration.DENIED),
+        ("+CREG: 0,8", Registration.DENIED),
+        ("+CREG: 0,0", Registration.IDLE),
+        ("+CREG: 0,6", Registration.HOME),
+        ("+CREG: 1", Registration.HOME),  # the unsolicited form
+        ('+CREG: 1,"00C3","A5B1"', Registration.HOME),
+        ("+CREG: 0,4", Registration.UNKNOWN),
+        ("+CREG: 0,77", None),
+        ("+CREG:", None),
+        ("+CSQ: 3,99", None),
+    ],
+)
+def test_registration(line, state):
+    assert parse.registration(line) is state
+
+
+@pytest.mark.parametrize(
+    ("line", "imei"),
+    [
+        ("004999010000001", "004999010000001"),
+        ('+CGSN: "004999010000001"', "004999010000001"),
+        ("IMEI: 490154203237518", "490154203237518"),
+        ("4901542032375101", "490154203237518"),  # an IMEISV: two digits of the software's version at its end
+        ("49015420323751", ""),
+        ("", ""),
+    ],
+)
+def test_imei(line, imei):
+    assert parse.imei(line) == imei
+
+
+@pytest.mark.parametrize(
+    ("line", "iccid"),
+    [
+        ("89620000000000001234", "89620000000000001234"),
+        ('+CCID: "8962000000000000123"', "8962000000000000123"),
+        ("^ICCID: 89620000000000001234", "89620000000000001234"),
+        ("+ICCID: 8962000000000000123F", "8962000000000000123"),
+        ('+CRSM: 144,0,"98260000000000002143"', "89620000000000001234"),
+        ('+CRSM: 144,0,"982600000000000021F3"', "8962000000000000123"),
+        ('+CRSM: 106,130,""', ""),
+        ("353812345678901", ""),
+    ],
+)
+def test_iccid(line, iccid):
+    assert parse.iccid(line) == iccid
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [('+CGMI: "Sim Ltd"', "Sim Ltd"), ("huawei", "huawei"), ("+CGMR: LE20", "LE20"), ("", "")],
+)
+def test_information(line, told):
+    assert parse.information(line) == told
+
+
+@pytest.mark.parametrize(
+    ("line", "place"),
+    [
+        ('+CMTI: "SM",3', parse.StoredAt("SM", 3, False)),
+        ('+CMTI:"ME", 0', parse.StoredAt("ME", 0, False)),
+        ("+CMTI: MT,12", parse.StoredAt("MT", 12, False)),
+        ('+CDSI: "SM",0', parse.StoredAt("SM", 0, True)),
+        ("+CMTI:", None),
+        ('+CMTI: "SM"', None),
+        ('+CUSD: "SM",3', None),
+    ],
+)
+def test_reads__notice(line, place):
+    assert parse.stored_at(line) == place
+
+
+@pytest.mark.parametrize(
+    ("line", "pdu"),
+    [
+        ("+CMT: ,24\n0791AB", "0791AB"),
+        ('+CMT: "Shop",24\n0791ab', "0791ab"),
+        ("+CDS: 25\n0791", "0791"),
+        ("+CMT: ,24", None),
+        ("+CMT: ,24\nRING", None),
+        ("+CBM: 88\n0791", None),
+    ],
+)
+def test_reads__brought_pdu(line, pdu):
+    assert parse.brought_pdu(line) == pdu
+
+
+@pytest.mark.parametrize(
+    ("lines", "messages"),
+    [
+        (["+CMGL: 3,1,,2", "00AABB"], [parse.Listed(3, 1, 2, "00AABB")]),
+        (["+CMGL: 0,0,2", "00AABB"], [parse.Listed(0, 0, 2, "00AABB")]),
+        (['+CMGL: 3,0,"Toko, 99",2', "00AABB"], [parse.Listed(3, 0, 2, "00AABB")]),
+        (
+            ["+CMGL:1,1,,2", "00AABB", "+CMGL:2,2,,1", "00CC"],
+            [parse.Listed(1, 1, 2, "00AABB"), parse.Listed(2, 2, 1, "00CC")],
+        ),
+        (["+CMGL: 1,1,,2", "+CMGL: 2,1,,2", "00AABB"], [parse.Listed(2, 1, 2, "00AABB")]),
+        (["+CMGL: 1,1,,2"], []),
+        (["00AABB", "nonsense"], []),
+        ([], []),
+    ],
+)
+def test_reads__list_of_messages(lines, messages):
+    assert parse.listed(lines) == messages
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (["+CMGR: 0,,2", "00AABB"], parse.Listed(7, 0, 2, "00AABB")),
+        (["+CMGR: 1,2", "00AABB"], parse.Listed(7, 1, 2, "00AABB")),
+        (['+CMGR: 1,"Toko",2', "00AABB"], parse.Listed(7, 1, 2, "00AABB")),
+        (["+CMGR: 0,,0"], None),
+    ],
+)
+def test_reads__one_message(lines, message):
+    assert parse.listed(lines, 7) == ([message] if message else [])
+
+
+@pytest.mark.parametrize(
+    ("octets", "pdu", "is_whole"),
+    [(2, "00AABB", True), (2, "0191AABB", True), (2, "00AAB", False), (3, "00AABB", False), (2, "0", False)],
+)
+def test_a_pdu_that_lost_bytes_is_found_out_by_its_length(octets, pdu, is_whole):
+    assert parse.Listed(1, 0, octets, pdu).is_whole is is_whole
+
+
+@pytest.mark.parametrize(
+    ("line", "fill"),
+    [
+        ('+CPMS: "SM",3,20,"SM",3,20,"SM",3,20', parse.StoreFill("SM", 3, 20)),
+        ('+CPMS:"ME", 0, 255', parse.StoreFill("ME", 0, 255)),
+        ("+CPMS: SM,1,10", parse.StoreFill("SM", 1, 10)),
+        ("+CPMS: 3,20,3,20,3,20", None),
+    ],
+)
+def test_reads__fill(line, fill):
+    assert parse.store_fill(line) == fill
+
+
+@pytest.mark.parametrize(("line", "service"), [("+CSMS: 1,1,1,1", 1), ("+CSMS: 0,1,1", 0), ("+CSMS:", None)])
+def test_reads__message_service(line, service):
+    assert parse.message_service(line) == service

@@ -125,6 +125,33 @@ def test_only_what_no_modem_has_begun_can_be_withdrawn(queue, bells):
     assert not begun.withdraw()
 
 
+def test_a_modem_that_rests_takes_only_what_is_time_critical_and_then_the_rest(queue, bells):
+    ready(queue, bells, "a")
+    queue.rest("a", 0.2)
+    waits, hurries = job(queue, ["a"]), job(queue, ["a"], Priority.TIME_CRITICAL)
+    queue.put(waits)
+    assert not bells["a"].wait(0)
+    queue.put(hurries)
+    assert bells["a"].wait(0)
+    assert queue.next_for("a") is hurries
+    assert queue.next_for("a") is None
+    assert not bells["a"].wait(queue.asks_again_in_s("a"))
+    assert queue.next_for("a") is waits
+
+
+def test_a_modem_that_does_not_rest_need_not_ask_again(queue, bells):
+    ready(queue, bells, "a")
+    assert queue.asks_again_in_s("a") == float("inf")
+
+
+def test_a_message_goes_past_a_modem_that_rests_to_an_equal_one(queue, bells):
+    ready(queue, bells, "a", "b")
+    queue.rest("a", 60)
+    one = job(queue, ["a", "b"])
+    queue.put(one)
+    assert queue.next_for("b") is one
+
+
 def test_the_expected_wait_counts_what_is_ahead_and_who_shares_it(queue, bells):
     ready(queue, bells, "a", "b")
     assert queue.expected_wait_s(["a"]) == 0
@@ -142,7 +169,7 @@ def test_the_expected_wait_counts_what_is_ahead_and_who_shares_it(queue, bells):
 
 def test_a_ussd_request_that_nobody_begins_is_taken_back_at_its_deadline(queue, bells, clock):
     queue.join("a", bells["a"])
-    one = UssdJob("a", "*888#", Deadline.after(clock, 0))
+    one = UssdJob("a", "*888#", ORIGIN, Deadline.after(clock, 0))
     queue.put(one)
     with pytest.raises(UssdFailed, match="busy"):
         one.wait(queue)

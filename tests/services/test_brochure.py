@@ -2,6 +2,7 @@ import os
 import pty
 import re
 import subprocess
+from contextlib import suppress
 from html.parser import HTMLParser
 
 import pytest
@@ -136,6 +137,13 @@ def test_only_what_changes_is_written(tmp_path):
     assert not (tmp_path / brochure.WIFI_PICTURE).exists()
 
 
+def pieces_of(screen):
+    """Read until the terminal's other end is closed; what it showed comes in pieces."""
+    with suppress(OSError):
+        while piece := screen.read(65536):
+            yield piece
+
+
 @pytest.mark.parametrize("one", [ONE, NASTY])
 def test_the_login_prompt_shows_it_as_it_is(one, tmp_path):
     needs.programs("agetty")
@@ -143,7 +151,7 @@ def test_the_login_prompt_shows_it_as_it_is(one, tmp_path):
     file.write_text(brochure.issue(one))
     screen, terminal = pty.openpty()
     try:
-        # It answers to terminals only, and this little fits into one at once.
+        # It answers to terminals only, and this little fits into one.
         subprocess.run(
             [needs.program("agetty"), "--show-issue", "--issue-file", str(file)],
             stdin=terminal,
@@ -151,10 +159,10 @@ def test_the_login_prompt_shows_it_as_it_is(one, tmp_path):
             check=True,
             timeout=20,
         )
-        shown = os.read(screen, 65536).decode()
     finally:
-        os.close(screen)
         os.close(terminal)
+    with os.fdopen(screen, "rb", buffering=0) as file:
+        shown = b"".join(pieces_of(file)).decode()
     for value in (one.ssid, one.passphrase, one.setup_secret, one.page):
         assert value in shown
 

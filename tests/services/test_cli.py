@@ -225,3 +225,68 @@ def test_numbers_are_blocked_and_accounts_listed_by_hand(gateway, tmp_path):
     assert otppi(tmp_path / "other", "admin", "list", check=0).stdout == ""
     assert otppi(state, "ussd", "m0", "*888#", check=0).stdout.strip()
     assert otppi(state, "ussd", "nobody", "*888#").returncode == 1
+
+
+def test_prices_are_set_by_prefix_or_operator_and_shown(tmp_path):
+    state = tmp_path / "state"
+    otppi(state, "modem", "add", "--name", "m", "--port", "ttyUSB0", check=0)
+    shown = otppi(state, "modem", "price", "m", "tri=50", "62811=7.5", "other=350", check=0).stdout
+    assert shown == "62895+62896+62897+62898+62899=50\n62811=7.5\nother=350\n"
+    assert otppi(state, "modem", "price", "m", check=0).stdout == shown
+    for words in (["m", "0811=5"], ["m", "62811=5", "62811=6"], ["m", "nobody=5"], ["nobody", "other=5"]):
+        done = otppi(state, "modem", "price", *words)
+        assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert otppi(state, "modem", "price", "m", check=0).stdout == shown
+    assert "telkomsel\t" in otppi(state, "operators", check=0).stdout
+    assert otppi(state, "route", "081200000001").returncode == 3
+
+
+def test_a_menu_is_answered_at_the_terminal(gateway):
+    one = gateway()
+    ours, theirs = os.openpty()
+    shown = subprocess.Popen(
+        [sys.executable, "-m", "otppi", "ussd", "m0", "*123#"],
+        stdin=theirs,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OTPPI_STATE_DIR": str(one.state_dir)},
+    )
+    os.close(theirs)
+    os.write(ours, b"2\n1\n")
+    output, _ = shown.communicate(timeout=60)
+    os.close(ours)
+    assert shown.returncode == 0
+    assert [line.removeprefix("Reply (none to end it): ") for line in output.splitlines()] == [
+        *("1 Balance", "2 Packages", "0 Back"),
+        *("1 Daily", "2 Weekly"),
+        "Daily it is.",
+    ]
+
+
+def test_without_a_terminal_a_menu_is_answered_by_the_next_call(gateway):
+    one = gateway()
+    state = one.state_dir
+    asked = otppi(state, "ussd", "m0", "*123#", check=0)
+    assert asked.stdout == "1 Balance\n2 Packages\n0 Back\n"
+    assert asked.stderr == "otppi: the network waits for a reply\n"
+    document = json.loads(otppi(state, "ussd", "m0", "2", "--json", check=0).stdout)
+    assert document["data"]["replyable"] is True
+    otppi(state, "ussd", "m0", "--cancel", check=0)
+    assert "was cancelled" in otppi(state, "ussd", "m0", "1").stderr
+    assert otppi(state, "ussd", "m0").returncode == 2
+    assert otppi(state, "ussd", "m0", "*1#", "--cancel").returncode == 2
+    assert otppi(state, "ussd", "nobody", "--cancel").returncode == 1
+
+
+def test_the_balance_is_asked_and_shown(gateway):
+    one = gateway()
+    state = one.state_dir
+    assert otppi(state, "balance", check=0).stdout.split() == ["m0", "unknown"]
+    assert "is not known" in otppi(state, "balance", "m0").stderr
+    otppi(state, "settings", "set", "modems.m0.balance_ussd", "*123#>1", check=0)
+    assert otppi(state, "balance", "m0", check=0).stdout.split()[:3] == ["m0", "12500", "2026-12-31"]
+    (known,) = json.loads(otppi(state, "balance", "--json", check=0).stdout)
+    assert (known["amount"], known["valid_until"]) == ("12500", "2026-12-31")
+    refused = otppi(state, "settings", "set", "modems.m0.balance_ussd", "888")
+    assert refused.returncode == 1
+    assert "balance_ussd" in refused.stderr

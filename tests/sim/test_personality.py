@@ -8,8 +8,10 @@ from otppi.sim.personality import (
 )
 
 
-def test_the_package_brings_four_of_them():
-    assert personality_names() == ["generic", "huawei", "quectel", "simcom"]
+def test_the_package_brings_one_for_each_family():
+    assert {"generic", "huawei", "quectel", "sierra", "sim7600", "simcom", "ublox", "wavecom", "zte"} <= set(
+        personality_names()
+    )
     for name in personality_names():
         assert load_personality(name).answers["+CGMI"]
 
@@ -17,18 +19,32 @@ def test_the_package_brings_four_of_them():
 def test_reads_every_kind_of_line():
     personality = parse_personality(
         "x",
-        "# comment\n\nset unknown NO IDEA\nset boot_chatter A\nset boot_chatter B\nset submit_s 0.5\n"
-        'at+cgmi\tACME\nATI  one\\ntwo  three\nussd *1#  +CUSD: 0,"a\\nb",15\n',
+        "# comment\n\nset unknown NO IDEA\nset lacks_ok at+cpin?\n"
+        "set boot_chatter A\nset boot_chatter B\nset submit_s 0.5\n"
+        'at+cgmi\tACME\nATI  one\\ntwo  three\nussd *1#  +CUSD: 0,"a\\nb",15\n'
+        "ussd *1#>2 after 0.5  +CUSD: 4\nussd *1#>2 after 2  +CUSD: 2\n",
     )
     assert personality.unknown == "NO IDEA"
     assert personality.boot_chatter == ("A", "B")
+    assert personality.lacks_ok == {"+CPIN?"}
     assert personality.submit_s == 0.5
     assert personality.answers == {"+CGMI": ("ACME",), "I": ("one", "two  three")}
-    assert personality.ussd == {"*1#": '+CUSD: 0,"a\nb",15'}
+    assert personality.ussd == {
+        "*1#": ((None, '+CUSD: 0,"a\nb",15'),),
+        "*1#>2": ((0.5, "+CUSD: 4"), (2.0, "+CUSD: 2")),
+    }
 
 
 @pytest.mark.parametrize(
-    "table", ["AT+CGMI", "nonsense  here", "set color red", "set submit_s soon", "AT+CGMI ACME"]
+    "table",
+    [
+        "AT+CGMI",
+        "nonsense  here",
+        "set color red",
+        "set submit_s soon",
+        "AT+CGMI ACME",
+        "ussd *1# soon  +CUSD: 4",
+    ],
 )
 def test_rejects_what_it_cannot_read(table):
     with pytest.raises(PersonalityError):

@@ -1,0 +1,86 @@
+"""What is done with received messages and delivery reports: told in the log, shown to the owner, read for balances."""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from otppi.gateway.inbox import Inbox
+from otppi.model.errors import BadRequest, HostError
+from otppi.model.events import DeliveryReported, SmsReceived
+from otppi.model.inbox import InboxMessage
+from otppi.model.modems import ModemStatus
+from otppi.services.balance import Balances
+
+log = logging.getLogger(__name__)
+
+
+class Correspondence:
+    """The inbox as the command line and the bus see it; every method may be called from any thread."""
+
+    def __init__(self, inbox: Inbox, balances: Balances, modems: Callable[[], Sequence[ModemStatus]]) -> None:
+        self._inbox = inbox
+        self._balances = balances
+        self._modems = modems
+
+    def functions(self) -> Mapping[str, Callable[..., Any]]:
+        """Return the calls that the command line may make."""
+        return {"inbox.list": self.list, "inbox.show": self.show, "inbox.delete": self.delete}
+
+    def list(self, search: str, offset: int, count: int) -> dict[str, Any]:
+        """Return messages, newest first, and how many there are."""
+        page = self._inbox.page(offset=offset, count=count, search=search)
+        names = self._names()
+        return {"messages": [_as_json(message, names) for message in page.messages], "total": page.total}
+
+    def show(self, message_id: str) -> dict[str, Any]:
+        """Return one message, which counts as read from then on."""
+        message = self._inbox.message(message_id)
+        if message is None:
+            raise BadRequest("id", "there is no such message")
+        self._inbox.mark_read([message_id])
+        return _as_json(message, self._names())
+
+    def delete(self, message_ids: Sequence[str]) -> int:
+        """Delete messages; returns how many of them there were."""
+        return self._inbox.delete(message_ids)
+
+    def take(self, event: SmsReceived | DeliveryReported) -> None:
+        """Take news from the bus."""
+        name = self._names().get(event.modem_id, event.modem_id)
+        if isinstance(event, DeliveryReported):
+            fields = {"modem": name, "to": event.masked_number, "outcome": event.outcome.value}
+            log.info("sms reported", extra={"fields": fields})
+            return
+        log.info(
+            "sms received",
+            extra={"fields": {"modem": name, "from": event.masked_sender, "parts": event.parts}},
+        )
+        if event.message_id and event.is_complete:
+            self._read_balance(event)
+
+    def _read_balance(self, event: SmsReceived) -> None:
+        try:
+            message = self._inbox.message(event.message_id)
+        except HostError:
+            return  # the inbox has logged it
+        # Operators write under a name or a short code; a person's number has the plus.
+        if message is not None and not message.is_data and not message.sender.text.startswith("+"):
+            self._balances.take_message(event.modem_id, message.text)
+
+    def _names(self) -> Mapping[str, str]:
+        return {modem.id: modem.name for modem in self._modems()}
+
+
+def _as_json(message: InboxMessage, names: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "id": message.id,
+        "modem": names.get(message.modem_id, message.modem_id),
+        "sender": message.sender.text,
+        "text": message.text,
+        "is_data": message.is_data,
+        "sent_at": message.sent_at.isoformat() if message.sent_at is not None else None,
+        "received_at": message.received_at.isoformat(),
+        "parts": message.parts,
+        "missing": list(message.missing),
+        "is_read": message.is_read,
+    }
