@@ -204,6 +204,7 @@ class Machine:
         self._process.send_signal(signal.SIGKILL)
         self._process.wait(20)
         self._process = None
+        self._plugged.clear()
         with suppress(AttributeError, OSError):
             for line in (self.monitor, self.console, self._shell_line):
                 line.close()
