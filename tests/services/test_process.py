@@ -156,7 +156,8 @@ def test_killed_at_any_moment_nothing_is_lost_and_at_most_what_was_in_flight_is_
         assert {code.result() for code in codes} == {"0000"}
     texts = one.texts()
     assert set(texts) == {f"message {n}" for n in range(count)}
-    assert len(texts) - count <= kills * 2
+    # Two modems; and each may have the next one in hand before the thread that asked has noted the last one.
+    assert len(texts) - count <= kills * 2 * 2
 
 
 def test_killed_a_message_that_is_not_time_critical_is_never_doubled(service):
