@@ -17,7 +17,7 @@ from otppi.gateway.otp import OtpSettings
 from otppi.gateway.policy import SmsSettings
 from otppi.lib.clock import SystemClock
 from otppi.model.ports import Stick
-from otppi.modems.modem import ModemSettings
+from otppi.modems.settings import ModemSettings
 from otppi.services.folders import StateFolder
 from otppi.services.gateway import Gateway
 from otppi.services.hosts import desk

@@ -13,9 +13,9 @@ from otppi.model.ports import SerialPort, Stick
 from otppi.modems import probe
 from otppi.modems.families import family_of
 from otppi.modems.matching import match
-from otppi.modems.modem import ModemSettings
 from otppi.modems.ports import candidates, why_without_port
 from otppi.modems.probe import FoundModem
+from otppi.modems.settings import ModemSettings
 from otppi.modems.transport import SerialLine
 from otppi.modems.whereabouts import Place, Whereabouts
 

@@ -12,9 +12,10 @@ from otppi.model.errors import UnknownModem
 from otppi.model.modems import ModemState, ModemStatus
 from otppi.model.requests import Origin
 from otppi.model.results import UssdReply
-from otppi.modems.modem import Modem, ModemSettings
+from otppi.modems.modem import Modem
 from otppi.modems.refused_pins import RefusedPins
 from otppi.modems.sending import Limits
+from otppi.modems.settings import ModemSettings
 from otppi.modems.whereabouts import Whereabouts
 from otppi.modems.work import SmsJob, UssdJob, WorkQueue
 

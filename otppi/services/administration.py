@@ -12,7 +12,7 @@ from otppi.model.errors import BadRequest, SettingsError
 from otppi.model.modems import ModemStatus
 from otppi.model.number import parse_number
 from otppi.model.operators import with_prefixes
-from otppi.modems.modem import ModemSettings
+from otppi.modems.settings import ModemSettings
 from otppi.services.sections import SECTIONS
 from otppi.services.ssh import ports_with_ssh
 from otppi.settings.export import export_settings, import_settings

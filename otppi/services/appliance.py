@@ -18,7 +18,7 @@ from otppi.model.checks import Check
 from otppi.model.errors import HostError
 from otppi.model.events import DeviceNotice, ResetByStick, SettingsChanged
 from otppi.model.ports import Stick
-from otppi.modems.modem import ModemSettings
+from otppi.modems.settings import ModemSettings
 from otppi.services import first_boot, resetting
 from otppi.services.ending import Ending
 from otppi.services.firewall import REPORT, FirewallService

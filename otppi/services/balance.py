@@ -23,7 +23,7 @@ from otppi.model.errors import Busy, OtpPiError, UnknownModem, UssdFailed
 from otppi.model.events import BalanceLow
 from otppi.model.modems import ModemStatus
 from otppi.model.requests import Origin
-from otppi.modems.modem import DAILY, ModemSettings
+from otppi.modems.settings import DAILY, ModemSettings
 from otppi.settings.store import SettingsStore
 
 log = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ from otppi.lib import logfmt
 from otppi.lib.clock import SystemClock
 from otppi.lib.filelock import hold
 from otppi.model.operators import EXAMPLE
-from otppi.modems.modem import ModemSettings
+from otppi.modems.settings import ModemSettings
 from otppi.services.ending import end_on_signal
 from otppi.services.folders import StateFolder, runtime_folder
 from otppi.services.gateway import Gateway

@@ -12,9 +12,9 @@ from otppi.model.errors import BadRequest, SettingsError
 from otppi.model.events import DeviceNotice, ModemLearned, ModemStateChanged, SettingsChanged
 from otppi.model.ports import Stick
 from otppi.modems.finder import ModemFinder
-from otppi.modems.modem import ModemSettings
 from otppi.modems.pool import ModemPool
 from otppi.modems.probe import FoundModem
+from otppi.modems.settings import ModemSettings
 from otppi.modems.whereabouts import Whereabouts
 from otppi.services.administration import Administration
 from otppi.settings.store import SettingsStore

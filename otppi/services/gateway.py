@@ -37,10 +37,10 @@ from otppi.model.errors import BadRequest
 from otppi.model.events import DeliveryReported, ModemLearned, SettingsChanged, SmsFinished, SmsReceived
 from otppi.model.number import parse_number
 from otppi.model.requests import Origin
-from otppi.modems.modem import ModemSettings
 from otppi.modems.pool import ModemPool
 from otppi.modems.refused_pins import RefusedPins
 from otppi.modems.sending import Limits
+from otppi.modems.settings import ModemSettings
 from otppi.modems.whereabouts import Whereabouts
 from otppi.services.administration import Administration
 from otppi.services.balance import Balances

@@ -11,8 +11,8 @@ from otppi.model.mobile import MobileLink
 from otppi.modems import introduction
 from otppi.modems.channel import AtRefused, Channel, NoAnswer
 from otppi.modems.introduction import SimBlocked
-from otppi.modems.modem import ModemSettings
 from otppi.modems.refused_pins import RefusedPins
+from otppi.modems.settings import ModemSettings
 from otppi.modems.transport import PortGone, SerialTransport
 from otppi.services.folders import StateFolder
 from otppi.services.rights import rights_of_owner

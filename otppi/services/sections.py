@@ -11,7 +11,7 @@ from otppi.gateway.otp import OtpSettings
 from otppi.gateway.policy import GeneralSettings, SmsSettings
 from otppi.gateway.reports import ReportSettings
 from otppi.model.errors import SettingsError
-from otppi.modems.modem import ModemSettings
+from otppi.modems.settings import ModemSettings
 from otppi.services import firewall_plan
 from otppi.settings.section import Section
 from otppi.settings.store import Joint, SettingsStore

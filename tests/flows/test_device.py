@@ -8,7 +8,7 @@ import pytest
 
 from otppi.gateway.accounts import Administrator
 from otppi.model.errors import HostUnreachable
-from otppi.modems.modem import ModemSettings
+from otppi.modems.settings import ModemSettings
 from otppi.services.control import Refused, call
 from otppi.system.network.settings import WlanSettings
 from tests.gateway_under_test import Sim

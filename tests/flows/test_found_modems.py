@@ -4,7 +4,7 @@ import pytest
 
 from otppi.model.events import DeviceNotice, ModemLearned, SettingsChanged
 from otppi.model.ports import SerialPort, Stick
-from otppi.modems.modem import ModemSettings
+from otppi.modems.settings import ModemSettings
 from otppi.services.control import call
 from tests.gateway_under_test import Sim
 

@@ -16,10 +16,10 @@ from otppi.model.errors import Busy, UssdFailed
 from otppi.model.number import Number
 from otppi.model.requests import Origin
 from otppi.model.sms_text import code_text
-from otppi.modems.modem import ModemSettings
 from otppi.modems.pool import ModemPool
 from otppi.modems.refused_pins import RefusedPins
 from otppi.modems.sending import Limits
+from otppi.modems.settings import ModemSettings
 from otppi.sim.faults import Faults
 from otppi.sim.line import SimModems
 from otppi.sim.personality import parse_personality

@@ -7,10 +7,10 @@ from otppi.model.events import ModemLearned
 from otppi.model.modems import Registration
 from otppi.model.ports import SerialPort, Stick
 from otppi.modems.finder import ModemFinder
-from otppi.modems.modem import ModemSettings
 from otppi.modems.pool import ModemPool
 from otppi.modems.refused_pins import RefusedPins
 from otppi.modems.sending import Limits
+from otppi.modems.settings import ModemSettings
 from otppi.modems.whereabouts import Whereabouts
 from otppi.sim.faults import Faults
 from otppi.sim.line import SimModems

@@ -11,10 +11,10 @@ from otppi.lib.bus import Bus
 from otppi.lib.clock import SystemClock
 from otppi.model.errors import UnknownModem, UssdFailed
 from otppi.model.events import BalanceLow
-from otppi.modems.modem import ModemSettings
 from otppi.modems.pool import ModemPool
 from otppi.modems.refused_pins import RefusedPins
 from otppi.modems.sending import Limits
+from otppi.modems.settings import ModemSettings
 from otppi.services.balance import Balances
 from otppi.services.sections import SECTIONS, watch_over
 from otppi.settings.store import SettingsStore

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from otppi.modems.modem import ModemSettings
+from otppi.modems.settings import ModemSettings
 from otppi.services.mobile_link import links_of
 from otppi.settings.store import SettingsStore
 from otppi.sim.line import SimModems
