@@ -68,6 +68,8 @@ class Host:
     firewall_report: Path = REPORT
     sticks: Path = STICKS
     modem_sticks: Callable[[], Sequence[Stick]] | None = None  # where modems are looked for
+    # Restarts the USB device at a place such as `1-1.3`, and waits for that; HostError if it did not come back.
+    restart_usb: Callable[[str], None] | None = None
 
 
 class Appliance:

@@ -351,6 +351,17 @@ def device_reset_apply(state_dir: Path, snapshot: Path) -> None:
     sys.exit(1 if outcome.failed else 0)
 
 
+@device.command("usb-restart")
+@click.argument("place")
+@speaks_plainly
+def device_usb_restart(place: str) -> None:
+    """Take the stick at PLACE, such as 1-1.3, from the kernel's driver and give it back."""
+    from otppi.system.usb_restart import restart
+
+    _log()
+    restart(place)
+
+
 @device.command("dial")
 @state_dir_option
 @_runtime_dir

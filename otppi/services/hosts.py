@@ -6,6 +6,7 @@ from pathlib import Path
 
 from otppi.lib.clock import Clock
 from otppi.model.checks import Check
+from otppi.model.errors import HostError
 from otppi.services import ssh
 from otppi.services.appliance import UNITS, Host
 from otppi.settings.store import SettingsStore
@@ -24,6 +25,7 @@ from otppi.system.network.settings import NetworkSettings
 from otppi.system.power import LogindPower
 from otppi.system.serialports import present_sticks
 from otppi.system.units import SystemdUnits
+from otppi.system.usb_restart import unit_of
 
 
 def board(store: SettingsStore, clock: TrustedClock, runtime_dir: Path | None) -> Host:
@@ -57,7 +59,16 @@ def board(store: SettingsStore, clock: TrustedClock, runtime_dir: Path | None) -
         checks=checks,
         close=speaker.close,
         modem_sticks=present_sticks,
+        restart_usb=_restart_usb,
     )
+
+
+def _restart_usb(place: str) -> None:
+    try:
+        unit = unit_of(place)
+    except ValueError as error:
+        raise HostError(str(error)) from error
+    SystemdUnits(frozenset({unit})).start(unit)
 
 
 def desk(clock: Clock, show: Callable[[str], None]) -> Host:

@@ -14,7 +14,14 @@ from contextlib import suppress
 from pathlib import Path
 
 from tests import needs
-from tests.rootfs_overlay.staged import ROOT, copy_foreign_configuration, copy_overlay, own_units, put_program
+from tests.rootfs_overlay.staged import (
+    ROOT,
+    copy_foreign_configuration,
+    copy_overlay,
+    instance_of,
+    own_units,
+    put_program,
+)
 
 _HERE = Path(__file__).parent
 _TARGET = "otppi-test.target"
@@ -206,7 +213,7 @@ def _put_units(tree: Path) -> None:
     for name in _MASKED:
         (own / name).symlink_to("/dev/null")
     started = [*own_units("path"), *(name for name in own_units("service") if name not in _TRIGGERED)]
-    (own / _TARGET).write_text(f"[Unit]\nWants=dbus.socket {' '.join(started)}\n")
+    (own / _TARGET).write_text(f"[Unit]\nWants=dbus.socket {' '.join(map(instance_of, started))}\n")
     # Before any unit: something to be read or not.
     (tree / "usr/lib/tmpfiles.d/otppi-test.conf").write_text(
         "f /var/lib/otppi/secret 0600 otppi otppi - invented\n"

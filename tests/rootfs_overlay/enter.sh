@@ -34,6 +34,10 @@ mount --bind "$root/proc/sys/net" "$root/proc/sys/net"
 mount -o remount,ro,bind "$root/proc/sys"
 mount -t sysfs sysfs "$root/sys"
 mount -t cgroup2 cgroup2 "$root/sys/fs/cgroup"
+# A driver of USB devices that does nothing, in the place of the machine's, which may have none.
+mount -t tmpfs -o mode=755 tmpfs "$root/sys/bus"
+mkdir -p "$root/sys/bus/usb/drivers/usb"
+touch "$root"/sys/bus/usb/drivers/usb/{bind,unbind,new_id}
 mount -o remount,ro,bind "$root/sys"
 mount -t tmpfs -o mode=755 tmpfs "$root/run"
 

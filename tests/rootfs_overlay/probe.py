@@ -30,6 +30,7 @@ IMPORTS = (
     "smbus2",
     "otppi.services.gateway",
 )
+USB_DRIVER = tuple(f"/sys/bus/usb/drivers/usb/{file}" for file in ("bind", "unbind", "new_id"))
 RULES = "*filter\n:OTPPI - [0:0]\n-A OTPPI -p tcp -m multiport --dports 80,443 -j ACCEPT\nCOMMIT\n"
 
 
@@ -158,6 +159,9 @@ DEEDS: dict[str, Callable[[], object]] = {
             "/sys/class",
             "/var/lib/otppi/secret",
         )
+    },
+    **{
+        f"open {path} to write": lambda path=path: os.close(os.open(path, os.O_WRONLY)) for path in USB_DRIVER
     },
     "see other processes": lambda: os.stat("/proc/1/stat"),
     "use IPv4": lambda: socket.socket(socket.AF_INET).close(),

@@ -30,6 +30,11 @@ def own_units(*kinds: str) -> list[str]:
     return sorted(file.name for kind in kinds for file in (OVERLAY / UNITS).glob(f"*.{kind}"))
 
 
+def instance_of(unit: str) -> str:
+    """Return the name that a unit is started by: of a template, one for a place on the USB."""
+    return unit.replace("@.", "@1-1.3.")
+
+
 def overlay_files() -> list[Path]:
     """Return what is installed, relative to the device's root."""
     files = (file.relative_to(OVERLAY) for file in OVERLAY.rglob("*") if not file.is_dir())

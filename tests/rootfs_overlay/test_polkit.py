@@ -44,6 +44,26 @@ UNITS = {
     ("otppi-rtc-save.service", "restart"),
     ("systemd-timesyncd.service", "restart"),
 }
+USB_RESTART = (
+    "otppi-usb-restart@1-1.service",
+    "otppi-usb-restart@1-1.3.service",
+    "otppi-usb-restart@12-4.1.10.service",
+)
+NO_USB_RESTART = (
+    "otppi-usb-restart@.service",
+    "otppi-usb-restart@usb1.service",
+    "otppi-usb-restart@1-1..service",
+    "otppi-usb-restart@1-1:1.0.service",
+    "otppi-usb-restart@../../x.service",
+    "otppi-usb-restart@1-1.3.service.service",
+    "otppi-usb-restart@1-1.3 --help.service",
+    "otppi-usb-restart@1-1.3.service\n",
+    "x\notppi-usb-restart@1-1.3.service",
+    "otppi-usb-restart@1-1.3.timer",
+    "otppi-usb-restart@1-1x3.service",
+    "otppi-usb-restart-1-1.3.service",
+    "xotppi-usb-restart@1-1.3.service",
+)
 VERBS = (
     "start",
     "stop",
@@ -127,9 +147,23 @@ def test_exactly_the_named_units_and_verbs_are_allowed(gateway):
     assert gateway.ask(_MANAGE_UNITS, verb="restart") == _REFUSED
 
 
+def test_the_usb_device_at_any_place_may_be_restarted_and_nothing_that_only_looks_like_it(gateway):
+    answers = {
+        (unit, verb): gateway.ask(_MANAGE_UNITS, unit=unit, verb=verb)
+        for unit in USB_RESTART
+        for verb in VERBS
+    }
+    assert {asked for asked, answer in answers.items() if answer == _ALLOWED} == {
+        (unit, "start") for unit in USB_RESTART
+    }
+    assert {gateway.ask(_MANAGE_UNITS, unit=unit, verb="start") for unit in NO_USB_RESTART} == {_REFUSED}
+    assert gateway.ask(_MANAGE_UNITS, unit=USB_RESTART[0]) == _REFUSED
+
+
 def test_another_user_gains_nothing(stranger):
     assert {stranger.ask(action) for action in ALLOWED} & {_ALLOWED} == set()
-    assert all(stranger.ask(_MANAGE_UNITS, unit=unit, verb=verb) != _ALLOWED for unit, verb in UNITS)
+    started = UNITS | {(unit, "start") for unit in USB_RESTART}
+    assert all(stranger.ask(_MANAGE_UNITS, unit=unit, verb=verb) != _ALLOWED for unit, verb in started)
 
 
 def test_systemd_does_for_the_gateway_what_the_rules_allow(booted):
@@ -137,12 +171,15 @@ def test_systemd_does_for_the_gateway_what_the_rules_allow(booted):
     assert systemctl(booted, "otppi", "start", "otppi-dhcp.service") == 0
     assert systemctl(booted, "otppi", "stop", "otppi-mobile.service") == 0
     assert booted.show("otppi-mobile.service", "ActiveState") == "inactive"
+    assert systemctl(booted, "otppi", "start", USB_RESTART[0]) == 0
 
 
 def test_systemd_refuses_the_rest(booted):
     assert systemctl(booted, "otppi", "stop", "otppi-firewall.service") != 0
     assert systemctl(booted, "otppi", "stop", "dbus.service") != 0
     assert systemctl(booted, "otppi", "enable", "otppi-mobile.service") != 0
+    assert systemctl(booted, "otppi", "restart", USB_RESTART[0]) != 0
+    assert systemctl(booted, "otppi", "start", "otppi-usb-restart@usb1.service") != 0
     assert systemctl(booted, "games", "restart", "otppi-firewall.service") != 0
     assert booted.show("otppi-firewall.service", "ActiveState") == "active"
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.rootfs_overlay.booted import BootedOverlay
+from tests.rootfs_overlay.staged import instance_of
 
 GATEWAY = "otppi.service"
 RESET = "otppi-reset.service"
@@ -16,6 +17,7 @@ _REPORT = "read /run/otppi-reset/sticks.json"
 
 # What any program of the device may do; the rest is named unit by unit. A clock chip's bus is missing here.
 EVERYWHERE = frozenset({"import the libraries", "read /sys/class"})
+_USB_DRIVER = "/sys/bus/usb/drivers/usb"
 _KERNEL = {"read /proc/meminfo", "read /proc/sys/kernel/random/boot_id"}
 _RULES = {"use netlink", "load iptables rules", "load ip6tables rules"}
 ALLOWED = {
@@ -71,6 +73,10 @@ ALLOWED = {
         "open a serial port",
     },
     RTC_SAVE: set(),
+    # Nobody's device can be forced upon the driver (new_id), nor anything else of /sys be written.
+    instance_of("otppi-usb-restart@.service"): {
+        f"open {_USB_DRIVER}/{file} to write" for file in ("bind", "unbind")
+    },
 }
 
 

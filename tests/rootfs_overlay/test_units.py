@@ -9,7 +9,7 @@ import pytest
 
 from otppi.gateway.policy import SmsSettings
 from tests import needs
-from tests.rootfs_overlay.staged import OVERLAY, UNITS, copy_overlay, own_units, put_program
+from tests.rootfs_overlay.staged import OVERLAY, UNITS, copy_overlay, instance_of, own_units, put_program
 
 GATEWAY_LIMIT, HELPER_LIMIT = 2.0, 4.0
 _FOREIGN_UNITS = Path("/usr/lib/systemd/system")
@@ -42,6 +42,7 @@ def complaints(tree: Path, *units: str) -> list[str]:
 
 def score(tree: Path, unit: str) -> float:
     """The exposure of a service: 0 is none, 10 is all."""
+    unit = instance_of(unit)
     measured = analyze(tree, "security", "--offline=yes", "--no-pager", unit)
     overall = next(line for line in measured.stdout.splitlines() if "Overall exposure level" in line)
     return float(overall.partition(f"{unit}: ")[2].split()[0])
