@@ -72,6 +72,7 @@ class GatewayUnderTest:
     magic_times: MagicTimes | None = None
     on_desk: bool = False  # with a simulated host to look after
     sticks: Callable[[], Sequence[Stick]] | None = None  # where that host looks for modems
+    restart_usb: Callable[[str], None] | None = None  # how it switches one off and on
 
     def __post_init__(self) -> None:
         self.port = self.free_port()
@@ -100,7 +101,11 @@ class GatewayUnderTest:
             StateFolder.prepared(self.state_dir),
             self.runtime_dir,
             clock=clock,
-            host=(lambda _: replace(desk(clock, self.host_said.append), modem_sticks=self.sticks))
+            host=(
+                lambda _: replace(
+                    desk(clock, self.host_said.append), modem_sticks=self.sticks, restart_usb=self.restart_usb
+                )
+            )
             if self.on_desk
             else None,
         )

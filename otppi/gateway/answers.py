@@ -71,7 +71,8 @@ def modem(modem: ModemStatus) -> dict[str, Any]:
         "id": modem.id,
         "name": modem.name,
         "port": modem.port,
-        "connected": modem.state in {ModemState.SEARCHING, ModemState.READY, ModemState.SILENT},
+        "connected": modem.state
+        in {ModemState.SEARCHING, ModemState.READY, ModemState.BUSY, ModemState.HUNG},
         "state": modem.state.value,
         "active": modem.active,
         "defaultModem": modem.is_default,

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from otppi.model.checks import Check, Level
-from otppi.model.modems import ModemState, ModemStatus
+from otppi.model.modems import ModemState, ModemStatus, Registration
 
 
 def check_modems(modems: Sequence[ModemStatus]) -> Iterable[Check]:
@@ -47,19 +47,48 @@ def check_modems(modems: Sequence[ModemStatus]) -> Iterable[Check]:
 _FULL = 0.8
 _ADVICE = {
     ModemState.ABSENT: "Check that it is plugged in and that its port is right.",
-    ModemState.SIM_BLOCKED: "Check the SIM card and the PIN in the modem's settings.",
+    ModemState.PIN_NEEDED: "Give its PIN: otppi sim pin enter MODEM, or in the modem's settings.",
+    ModemState.PUK_BLOCKED: "Its operator has the PUK, often printed on the card it came in: otppi sim unblock MODEM",
+    ModemState.SIM_BLOCKED: "Check the SIM card: that it is in, the right way round, and free for this modem.",
     ModemState.SEARCHING: "Check antenna and place, and that the SIM is active; it is asked again every few seconds.",
-    ModemState.SILENT: "It is opened anew by itself; if that does not help, unplug it and plug it in again.",
+    ModemState.HUNG: "Nothing; in a minute and a half it has been brought back, or this says that it failed.",
+    ModemState.RECOVERING: "Nothing; other modems take its messages meanwhile.",
+    ModemState.FAILED: "Pull it out and put it in again; if that helps for a short time only, see that its power "
+    "supply is strong enough (a powered hub), or replace it. It is tried on by itself.",
     ModemState.STARTING: "Wait a few seconds.",
 }
+
+
+_PASSING = frozenset({ModemState.STARTING, ModemState.HUNG, ModemState.RECOVERING})
+
+
+def _check_ready(modem: ModemStatus, finding: str) -> Check:
+    name = f"modem {modem.name}"
+    if modem.swapped_sim is not None:
+        before, now = modem.swapped_sim
+        return Check(
+            name=name,
+            level=Level.YELLOW,
+            finding=f"{finding}; the SIM …{now} is in, and its settings are for …{before}",
+            advice="See that prices, prefixes and PIN fit it, then: otppi settings set "
+            f"modems.{modem.id}.iccid ''",
+        )
+    if modem.registration is Registration.ROAMING:
+        return Check(
+            name=name,
+            level=Level.YELLOW,
+            finding=f"{finding}, roaming",
+            advice="Messages may cost much more in a foreign network; choose one: otppi sim operator MODEM CODE",
+        )
+    return Check(name=name, level=Level.GREEN, finding=finding)
 
 
 def _check_modem(modem: ModemStatus) -> Check:
     name = f"modem {modem.name}"
     if modem.is_ready:
         signal = f", signal {modem.signal.rssi_dbm} dBm" if modem.signal else ", signal unknown"
-        return Check(name=name, level=Level.GREEN, finding=f"ready{signal}")
-    level = Level.YELLOW if modem.state is ModemState.STARTING else Level.RED
+        return _check_ready(modem, f"{modem.state.value}{signal}")
+    level = Level.YELLOW if modem.state in _PASSING else Level.RED
     finding = modem.state.value + (f": {modem.reason}" if modem.reason else "")
     return Check(name=name, level=level, finding=finding, advice=_ADVICE.get(modem.state, ""))
 

@@ -3,6 +3,11 @@
 from otppi.settings.fields import boolean, integer, number, retired, text
 from otppi.settings.section import Section
 
+IMEI_WARNING = (
+    "The law of many countries forbids to change the IMEI of a device, and punishes it. It is for putting back the "
+    "modem's own number, as printed on it, after a repair."
+)
+
 
 class GeneralSettings(Section, key="general", title="General"):
     """The device as a whole."""
@@ -28,6 +33,9 @@ class GeneralSettings(Section, key="general", title="General"):
     modems_auto_add: bool = boolean(
         default=False,
         help="A new modem that a device finds is added and used; off, it waits for its owner: otppi modem use",
+    )
+    imei_writing: bool = boolean(
+        default=False, help=f"Whether otppi sim imei may write an IMEI. {IMEI_WARNING}", title="IMEI writing"
     )
     expiration_offset_ms: int = integer(
         default=300_000,

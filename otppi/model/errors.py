@@ -176,6 +176,20 @@ class UnknownModem(RequestError):
     status = 404
 
 
+class ModemUnavailable(OtpPiError):
+    """A modem cannot do now what a person asks of it."""
+
+    code = "1101"
+    status = 503
+
+
+class SimToolError(OtpPiError):
+    """The SIM, the modem or the network did not do what a person asked, or would not be safe to ask."""
+
+    code = "1102"
+    status = 409
+
+
 class UssdFailed(DeliveryError):
     """The network or the modem did not answer the USSD request."""
 

@@ -108,10 +108,11 @@ class DeviceNotice:
 
 @dataclass(frozen=True, kw_only=True)
 class ModemLearned:
-    """A modem whose settings have no IMEI told its own."""
+    """A modem told what its settings do not have yet; empty where they do."""
 
     modem_id: str
-    imei: str
+    imei: str = ""
+    iccid: str = ""  # of the SIM in it
 
 
 @dataclass(frozen=True, kw_only=True)

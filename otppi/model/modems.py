@@ -11,11 +11,16 @@ class ModemState(StrEnum):
     """What a modem is doing, in words that a person understands."""
 
     ABSENT = "absent"  # its port does not exist or cannot be opened
-    STARTING = "starting"  # being identified and set up
-    SIM_BLOCKED = "SIM needs attention"  # no SIM, or one that waits for a PIN, a PUK or a person
-    SEARCHING = "not registered"  # it has its SIM and no network
+    STARTING = "starting"  # being identified and set up, or a person works on it
+    PIN_NEEDED = "PIN needed"
+    PUK_BLOCKED = "PUK blocked"
+    SIM_BLOCKED = "SIM needs attention"  # there is none, or it is locked to another network or device
+    SEARCHING = "searching"  # it has its SIM and no network
     READY = "ready"
-    SILENT = "silent"  # it owes an answer for longer than it may
+    BUSY = "busy"  # a message is in its hand; the next one may wait for it
+    HUNG = "hung"  # it owes an answer for longer than it may
+    RECOVERING = "recovering"  # it hung, and is brought back step by step
+    FAILED = "failed"  # nothing of that helped; it is tried on, and a person should look
 
 
 class Registration(StrEnum):
@@ -73,6 +78,14 @@ class Identity:
     sms_center: str = ""
 
 
+def is_another_sim(known: str, told: str) -> bool:
+    """Whether an ICCID is surely not the known one; an empty one tells nothing.
+
+    What a modem adds to an ICCID, or leaves out, is at its end: a check digit, a filler (ITU-T E.118).
+    """
+    return not (known.startswith(told) or told.startswith(known))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Signal:
     """Signal strength as `AT+CSQ` reports it (3GPP TS 27.007, 8.5)."""
@@ -114,11 +127,12 @@ class ModemStatus:
     identity: Identity = Identity()
     signal: Signal | None = None
     registration: Registration = Registration.UNKNOWN
-    store_fill: float | None = (
-        None  # how full the store of received messages is, up to 1; None if it is not known
-    )
+    # How full the store of received messages is, up to 1; None if it is not known.
+    store_fill: float | None = None
+    # The ends of two ICCIDs if the SIM is another than the settings were made for: that one's and this one's.
+    swapped_sim: tuple[str, str] | None = None
 
     @property
     def is_ready(self) -> bool:
-        """Whether it can be given a message now."""
-        return self.active and self.state is ModemState.READY
+        """Whether it can be given a message."""
+        return self.active and self.state in (ModemState.READY, ModemState.BUSY)

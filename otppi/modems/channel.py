@@ -146,6 +146,17 @@ class Channel:
         # OK without +CMGS is not what TS 27.005 calls success.
         raise NoAnswer("AT+CMGS ended without a message reference")
 
+    def call_out(self, text: str, listen_s: float = 1.0) -> None:
+        """Say a command to a modem that answers nothing, and listen for a moment.
+
+        Raises:
+            PortGone: As for `command`.
+        """
+        self._transport.write(_ESC + b"\r" + text.encode("ascii") + b"\r")
+        until_s = time.monotonic() + listen_s
+        while self._next_line(until_s) is not None:
+            pass
+
     def idle(self, timeout_s: float) -> None:
         """Wait for the bell, for lines that nobody asked for, or for the time; whichever comes first."""
         if not self._lines and not self._transport.wait(timeout_s):
@@ -168,7 +179,7 @@ class Channel:
                 if seen_marker:
                     self._owes_answer = False
                     return True
-            elif line.startswith(("+CMGS:", "+CUSD:", "+CMTI:")):
+            elif parse.is_unsolicited(line, "+CMEE:"):
                 self._on_unsolicited(line)
         return False
 
@@ -179,7 +190,9 @@ class Channel:
     def _write_command(self, text: str, shown: str) -> None:
         for line in self._take_lines():
             self._on_unsolicited(line)
-        self._buffer = b""
+        # A prompt or noise is dropped; a line that is on its way by itself is not.
+        if not parse.may_begin_unsolicited(self._buffer):
+            self._buffer = b""
         log.debug("at", extra={"fields": {"write": shown}})
         # Until its final result is read, a command is owed an answer, whatever interrupts us here.
         self._owes_answer = True
@@ -267,6 +280,11 @@ class Channel:
         # A PDU follows its announcement at once; blank lines between CR and LF are not it. In a USSD menu
         # blank lines count as nothing either.
         if not line:
+            return
+        if parse.final_result(line) is not None:  # the rest was lost
+            self._lines.append(self._joining)
+            self._joining = ""
+            self._begin(line)
             return
         joined = f"{self._joining}\n{line}"
         if parse.is_incomplete(joined):

@@ -161,7 +161,7 @@ class ModemFinder:
         present: Sequence[FoundModem],
     ) -> None:
         places = {
-            modem_id: Place(node=one.port.node, usb=one.stick.usb, why=one.why)
+            modem_id: Place(node=one.port.node, stick=one.stick.place, usb=one.stick.usb, why=one.why)
             for modem_id, one in found.items()
         }
         claims = self._whereabouts.claims

@@ -1,10 +1,11 @@
 """Getting to know a modem: set it up for PDU mode, unlock its SIM, ask who it is."""
 
 import contextlib
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from otppi.model.modems import Identity, PinTries, Registration, Signal, SimState
+from otppi.model.modems import Identity, PinTries, Registration, Signal, SimState, is_another_sim
 from otppi.model.ports import UsbId
 from otppi.modems import parse
 from otppi.modems.channel import AtRefused, Channel, NoAnswer
@@ -12,7 +13,9 @@ from otppi.modems.families import family_of
 from otppi.modems.families.family import Family, Question
 from otppi.modems.families.generic import GENERIC
 from otppi.modems.parse import FinalKind
-from otppi.modems.refused_pins import RefusedPins
+from otppi.modems.refused_pins import Code, RefusedPins, SpentTries
+
+log = logging.getLogger(__name__)
 
 _PIN_LIMIT_S = 20.0
 # 3GPP TS 27.007, 9.2: CME errors of a SIM.
@@ -29,6 +32,8 @@ _STATES_BY_CME = {
     12: SimState.PUK_NEEDED,
     _CME_SIM_BUSY: SimState.BUSY,
 }
+# What a SIM that waits for a code waits for.
+_ASKED_FOR = {SimState.PIN_NEEDED: Code.PIN, SimState.PUK_NEEDED: Code.PUK}
 _REASONS = {SimState.ABSENT: "there is no SIM card", SimState.BUSY: "the SIM is busy"}
 # EF-ICCID of the card, read as its bytes (TS 27.007, 8.18, and TS 51.011, 10.1.1), and what many modems have.
 _ICCID_QUESTIONS = (
@@ -45,6 +50,10 @@ class SimBlocked(Exception):
         super().__init__(reason)
         self.state = state
         self.tries = tries  # None if the modem does not tell
+
+
+class LastTry(SimBlocked):
+    """The next try may be the last, and is left to a person."""
 
 
 def set_up(channel: Channel) -> None:
@@ -95,50 +104,125 @@ def pin_tries(channel: Channel, family: Family = GENERIC) -> PinTries | None:
     return None
 
 
-def unlock(channel: Channel, modem_id: str, pin: str, refused: RefusedPins, family: Family = GENERIC) -> None:
+def tries_left(tries: PinTries | None, code: Code) -> int | None:
+    """Return how many are left of a code; None if the modem does not tell."""
+    if tries is None:
+        return None
+    return tries.pin if code is Code.PIN else tries.puk
+
+
+def spent_tries(
+    channel: Channel, modem_id: str, refused: RefusedPins, family: Family = GENERIC
+) -> SpentTries:
+    """Return what is remembered of the SIM in this modem."""
+    return refused.of(modem_id, _iccid(channel, family))
+
+
+def unlock(
+    channel: Channel,
+    modem_id: str,
+    pin: str,
+    refused: RefusedPins,
+    family: Family = GENERIC,
+    *,
+    iccid: str = "",
+) -> None:
     """Enter the PIN if the SIM asks for one (TS 27.007, 8.3).
 
-    A PIN that this SIM refused before is not tried again, and the last try is left to a person.
+    A PIN that this SIM refused before is not tried again, and the last try is left to a person. Where the SIM tells
+    that it is another than `iccid`, the PIN is not its own and is not tried.
 
     Raises:
         SimBlocked: Without a person it goes no further.
     """
     state, reason = _sim_state(channel)
+    if state is SimState.READY and not refused:
+        return
+    told = _iccid(channel, family)
+    spent = refused.of(modem_id, told)
+    if state in _ASKED_FOR or state is SimState.READY:
+        with _noted("a SIM that was seen"):
+            spent.seen(is_open=state is SimState.READY)
     if state is SimState.READY:
         return
-    if state is not SimState.PIN_NEEDED:
-        tries = pin_tries(channel, family) if state is SimState.PUK_NEEDED else None
-        raise SimBlocked(reason, state, tries)
-    tries = pin_tries(channel, family)
-    if not pin:
-        raise SimBlocked("the SIM asks for its PIN and none is set", state, tries)
-    if refused.has(modem_id, pin):
-        raise SimBlocked(
-            "the SIM refused this PIN before; it is not tried again until it is changed", state, tries
+    if state is not SimState.PIN_NEEDED or not pin:
+        if state is SimState.PIN_NEEDED:
+            reason = "the SIM asks for its PIN and none is set"
+        raise SimBlocked(reason, state, pin_tries(channel, family) if state in _ASKED_FOR else None)
+    if is_another_sim(iccid, told):
+        reason = (
+            f"the SIM …{told[-4:]} asks for its PIN, and the one that is set is for the SIM …{iccid[-4:]}"
         )
-    if tries is not None and tries.pin <= 1:
-        raise SimBlocked("only one try of the PIN is left, and it is left to a person", state, tries)
-    enter_pin(channel, pin, family, on_refusal=lambda: refused.add(modem_id, pin))
-    refused.forget(modem_id)
+        raise SimBlocked(reason, state, pin_tries(channel, family))
+    try_code(channel, spent, Code.PIN, 'AT+CPIN="{}"', pin, family=family)
 
 
-def enter_pin(
-    channel: Channel, pin: str, family: Family, on_refusal: Callable[[], None] = lambda: None
+def try_code(
+    channel: Channel,
+    spent: SpentTries,
+    code: Code,
+    command: str,
+    *secrets: str,
+    family: Family = GENERIC,
 ) -> None:
-    """Enter a PIN, whatever it costs; `on_refusal` is called when a try was spent, before all else.
+    """Give a command that spends a try if its first secret is wrong; not again with one that was refused.
+
+    `command` has `{}` for each secret, which is never shown.
 
     Raises:
-        SimBlocked: The SIM did not take it.
+        LastTry: It was not given.
+        SimBlocked: It was not given, or the SIM or the modem refused it.
     """
+    state = next(state for state, asked in _ASKED_FOR.items() if asked is code)
+    tries = pin_tries(channel, family)
+    left = tries_left(tries, code)
+    if spent.was_refused(code, secrets[0]):
+        raise SimBlocked(
+            f"the SIM refused this {code} before; it is not tried again until it is changed", state, tries
+        )
+    if left is not None and left <= 1:
+        raise LastTry(f"only one try of the {code} is left, and it is left to a person", state, tries)
+    if left is None and not spent.may_try(code):
+        raise LastTry(
+            f"wrong ones were tried and the modem does not tell how many tries of the {code} are left, so the rest is "
+            "left to a person",
+            state,
+            tries,
+        )
     try:
-        channel.command(f'AT+CPIN="{pin}"', timeout_s=_PIN_LIMIT_S, shown='AT+CPIN="…"')
+        spent.begin(code)
+    except OSError as error:
+        if left is None:
+            reason = (
+                f"a try cannot be noted ({error.strerror}), and the modem does not tell how many are left"
+            )
+            raise SimBlocked(reason, state) from error
+        log.warning("a try could not be noted", extra={"fields": {"reason": error.strerror}})
+    shown = command.format(*("…" for _ in secrets))
+    try:
+        channel.command(command.format(*secrets), timeout_s=_PIN_LIMIT_S, shown=shown)
     except AtRefused as error:
         if error.final.kind is FinalKind.CME_ERROR and error.final.number in _CME_PIN_NOT_TRIED:
+            with _noted("a try that was none"):
+                spent.take_back(code)
             raise SimBlocked(f"the SIM is not ready ({error.final})", SimState.FAILED) from error
-        on_refusal()
+        with _noted("a refused code"):
+            spent.refuse(code, secrets[0])
         tries = pin_tries(channel, family)
-        state = SimState.PUK_NEEDED if tries is not None and tries.pin == 0 else SimState.PIN_NEEDED
-        raise SimBlocked(f"the SIM refused the PIN ({error.final})", state, tries) from error
+        if tries is not None and tries.pin == 0:
+            state = SimState.PUK_NEEDED
+        raise SimBlocked(f"the SIM refused the {code} ({error.final})", state, tries) from error
+    with _noted("a code that was taken"):
+        spent.forget(code)
+
+
+@contextlib.contextmanager
+def _noted(what: str) -> Iterator[None]:
+    """Go on if the disk does not take a note; then too many tries count as spent, never too few."""
+    try:
+        yield
+    except OSError as error:
+        log.warning("%s could not be noted", what, extra={"fields": {"reason": error.strerror}})
 
 
 def prepare_sending(channel: Channel, family: Family = GENERIC) -> None:

@@ -1,5 +1,6 @@
 """One modem: one thread that owns its port, its state and what it does."""
 
+import contextlib
 import itertools
 import logging
 import random
@@ -7,22 +8,34 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from otppi.contracts.received import MessageSink, ReportSink
 from otppi.lib.backoff import delays_s
 from otppi.lib.bus import Bus
 from otppi.lib.threads import died
 from otppi.lib.wakeup import Wakeup
-from otppi.model.errors import DeliveryError, OutcomeUnknown
+from otppi.model.errors import DeliveryError, HostError, OutcomeUnknown
 from otppi.model.events import ModemLearned, ModemStateChanged
-from otppi.model.modems import Identity, ModemState, ModemStatus, Registration, Signal
+from otppi.model.modems import (
+    Identity,
+    ModemState,
+    ModemStatus,
+    Registration,
+    Signal,
+    SimState,
+    is_another_sim,
+)
 from otppi.modems import introduction
 from otppi.modems.asking import Asking
 from otppi.modems.channel import AtRefused, Channel, NoAnswer
+from otppi.modems.errand import Conversation, Errand, Errands
+from otppi.modems.families import family_of
 from otppi.modems.families.generic import GENERIC
 from otppi.modems.introduction import SimBlocked
 from otppi.modems.matching import is_another, stranger_at
 from otppi.modems.reading import Reading
+from otppi.modems.recovery import Recovery, Rung
 from otppi.modems.refused_pins import RefusedPins
 from otppi.modems.sending import Limits, Sending, Unsent
 from otppi.modems.settings import ModemSettings
@@ -32,15 +45,27 @@ from otppi.modems.work import Job, SmsJob, UssdJob, WorkQueue
 
 log = logging.getLogger(__name__)
 
-# How often an idle modem is asked for its signal, which is also how a silent one is noticed.
-_PROBE_INTERVAL_S = 15.0
+# How often an idle modem is asked for its signal, which is also how one that hangs is noticed: 5 s later.
+_PROBE_INTERVAL_S = 12.0
 # How often an idle modem is asked for messages that it did not tell of.
 _SWEEP_INTERVAL_S = 300.0
 _FIRST_RETRY_S = 1.0
 _LONGEST_RETRY_S = 10.0
+# A modem that is told to start anew, or gets new power, hears for a while what it will not remember.
+_AFTER_RESTART_S = 3.0
 _SIM_RETRY_S = 30.0
 _SEARCH_INTERVAL_S = 3.0
 _STOP_GRACE_S = 5.0
+_SIM_STATES = {SimState.PIN_NEEDED: ModemState.PIN_NEEDED, SimState.PUK_NEEDED: ModemState.PUK_BLOCKED}
+# These a restart of the modem may cure; others wait for a person.
+_SIM_TROUBLE = frozenset({SimState.FAILED, SimState.BUSY})
+_RECOVERING = {
+    None: "is waited for",
+    Rung.REOPEN: "its port is opened anew",
+    Rung.RESTART: "it is told to start anew",
+    Rung.REPLUG: "its USB port is switched off and on",
+}
+_Trouble = NoAnswer | AtRefused | SimBlocked | PortGone
 
 
 class Modem:
@@ -61,6 +86,7 @@ class Modem:
         messages: MessageSink,
         reports: ReportSink,
         whereabouts: Whereabouts,
+        restart_usb: Callable[[str], None] | None,
     ) -> None:
         self.id = modem_id
         self._settings = settings
@@ -69,22 +95,28 @@ class Modem:
         self._own_limits = limits
         self._refused_pins = refused_pins
         self._whereabouts = whereabouts
+        self._restart_usb = restart_usb
         self._wakeup = Wakeup()
         self._stopping = False
         self._state = ModemState.STARTING
         self._reason = ""
         self._identity = Identity()
         self._family = GENERIC
+        self._was_met = False
+        self._unlocked_by = settings
+        self._stick = ""  # the USB device that it was at last
         self._signal: Signal | None = None
         self._registration = Registration.UNKNOWN
         self._store_fill: float | None = None
         self._versions = itertools.count(1)
         self._version = 0  # of what `status` tells; another one for each change
-        self._status = (0, self._made_status())
+        self._status: tuple[object, ModemStatus] = (None, self._made_status())
         self._sending = Sending(modem_id, bus, reports, self._limits)
         self._reading = Reading(modem_id, messages, reports)
         self._sweep_at_s = 0.0  # monotonic
         self._asking = Asking(modem_id, lambda: limits().ussd_session_s)
+        self.errands = Errands()
+        self._recovery = Recovery()
         self._delays = delays_s(_FIRST_RETRY_S, _LONGEST_RETRY_S)
         self._thread = threading.Thread(target=self._run, name=f"modem:{settings.name}", daemon=True)
 
@@ -97,6 +129,8 @@ class Modem:
     def settings(self, settings: ModemSettings) -> None:
         self._settings = settings
         self._version = next(self._versions)
+        self._learn_sim()
+        self._wakeup.ring()
 
     def start(self) -> None:
         """Begin to look for the port."""
@@ -104,6 +138,11 @@ class Modem:
 
     def look_again(self) -> None:
         """Look for the port now, if it is not there; returns at once."""
+        self._wakeup.ring()
+
+    def ask(self, errand: Errand[Any]) -> None:
+        """Let it do something for a person when it comes to it; returns at once."""
+        self.errands.put(errand)
         self._wakeup.ring()
 
     def ask_to_stop(self) -> None:
@@ -129,13 +168,19 @@ class Modem:
     def status(self) -> ModemStatus:
         """Return the modem as it stands."""
         # Asked for every message, so it is made once for each change and not for each question.
-        version, (made_for, status) = self._version, self._status
-        if made_for != version:
-            status = self._made_status()
-            self._status = (version, status)
         asked_at_s = self._sending.asked_at_s
-        if asked_at_s is not None and time.monotonic() - asked_at_s > self._limits().silent_after_s:
-            return replace(status, state=ModemState.SILENT, reason="has not answered the message in hand")
+        is_busy = asked_at_s is not None
+        hangs = asked_at_s is not None and time.monotonic() - asked_at_s > self._limits().silent_after_s
+        wanted = (self._version, is_busy, hangs)
+        made_for, status = self._status
+        if made_for != wanted:
+            status = self._made_status()
+            if hangs:
+                reason = "has not answered the message in hand"
+                status = replace(status, state=ModemState.HUNG, reason=reason)
+            elif is_busy and status.state is ModemState.READY:
+                status = replace(status, state=ModemState.BUSY)
+            self._status = (wanted, status)
         return status
 
     def _made_status(self) -> ModemStatus:
@@ -157,6 +202,9 @@ class Modem:
             signal=self._signal,
             registration=self._registration,
             store_fill=self._store_fill,
+            swapped_sim=(settings.iccid[-4:], self._identity.iccid[-4:])
+            if is_another_sim(settings.iccid, self._identity.iccid)
+            else None,
         )
 
     def _limits(self) -> Limits:
@@ -178,48 +226,160 @@ class Modem:
                 self._whereabouts.release(self.id)
                 self._sending.forget_owed()
                 self._sweep_at_s = 0.0  # another SIM may come
-                self._doubt(error)
-            except SimBlocked as error:
-                self._become(ModemState.SIM_BLOCKED, str(error))
-                self._wakeup.wait(_SIM_RETRY_S)
-                continue
-            except (NoAnswer, AtRefused) as error:
-                self._doubt(error)
-            except Exception:
+                self._lost(error)
+            except (NoAnswer, AtRefused, SimBlocked) as error:
+                self._recover(error)
+            except Exception as error:
                 # One bad modem must not take its thread down and stay away for ever.
                 log.exception("a modem failed", extra={"fields": {"modem": self.settings.name}})
-                self._become(ModemState.SILENT, "internal error")
+                self._recover(NoAnswer(f"internal error: {type(error).__name__}"))
             self._wakeup.wait(next(self._delays))
 
-    def _with_port(self) -> None:
+    def _place(self) -> Place:
         place = self._whereabouts.of(self.id) or Place(node=self.settings.device)
         if not place.node:
             raise PortGone(place.why or "it has not been found")
+        self._stick = place.stick
+        return place
+
+    def _with_port(self) -> None:
+        place = self._place()
         self._whereabouts.claim(self.id, place.node)
         transport = SerialTransport(place.node, self.settings.line, self._wakeup)
         try:
-            channel = Channel(transport, self._hear)
-            self._become(ModemState.STARTING)
-            introduction.set_up(channel)
-            family, own = introduction.meet(channel, place.usb)
-            self._recognise(place.node, own.imei)
-            self._family = family
-            introduction.unlock(channel, self.id, self.settings.sim_pin, self._refused_pins, family)
-            introduction.prepare_sending(channel, family)
-            self._identity = introduction.identity(channel, family, own)
-            self._version = next(self._versions)
-            self._reading.set_up(channel, family, self._identity.iccid)
-            if time.monotonic() >= self._sweep_at_s:
-                self._sweep(channel)
-            self._asking.opened(family.ussd)
-            self._probe(channel)
-            while not self._stopping:
+            self._live_at(Channel(transport, self._hear), place)
+        finally:
+            self.errands.close()
+            transport.close()
+
+    def _live_at(self, channel: Channel, place: Place) -> None:
+        """Set the modem up, as often as it takes, and let it do its work."""
+        is_set_up = False
+        while not self._stopping:
+            try:
+                if not is_set_up:
+                    self._set_up(channel, place)
+                    is_set_up = True
                 if self._registration.forbids_messages:
                     self._search(channel)
                 else:
                     self._serve(channel)
-        finally:
-            transport.close()
+                if self._run_errand(channel):
+                    is_set_up = False
+            except SimBlocked as error:
+                if error.state in _SIM_TROUBLE:
+                    raise
+                self._wait_for_sim(channel, error)
+                is_set_up = False
+            except NoAnswer as error:
+                if not is_set_up:
+                    raise
+                self._become(ModemState.HUNG, str(error))
+                if not (self._recovery.may_drain(time.monotonic()) and channel.resynchronise()):
+                    raise
+                # It may have started anew by itself, so it is set up again even though it answers.
+                is_set_up = False
+
+    def _set_up(self, channel: Channel, place: Place) -> None:
+        if not (self._recovery.is_under_way or self._recovery.has_failed):
+            self._become(ModemState.STARTING)
+        introduction.set_up(channel)
+        family, own = introduction.meet(channel, place.usb)
+        self._recognise(place.node, own.imei)
+        self._family, self._was_met = family, True
+        self._identity = own
+        self.errands.open()
+        self._unlock(channel)
+        introduction.prepare_sending(channel, family)
+        self._identity = introduction.identity(channel, family, own)
+        self._learn_sim()
+        self._reading.set_up(channel, family, self._identity.iccid)
+        if time.monotonic() >= self._sweep_at_s:
+            self._sweep(channel)
+        self._asking.opened(family.ussd)
+        self._probe(channel)
+        self._recovery.answered(time.monotonic())
+
+    def _unlock(self, channel: Channel) -> None:
+        self._unlocked_by = by = self.settings
+        introduction.unlock(channel, self.id, by.sim_pin, self._refused_pins, self._family, iccid=by.iccid)
+
+    def _wait_for_sim(self, channel: Channel, blocked: SimBlocked) -> None:
+        """Wait for a person, for a SIM that is put in, or until it is time to look again."""
+        self._become(_SIM_STATES.get(blocked.state, ModemState.SIM_BLOCKED), str(blocked))
+        self._recovery.answered(time.monotonic())
+        asks_at_s = time.monotonic() + _SIM_RETRY_S
+        while (rest_s := asks_at_s - time.monotonic()) > 0:
+            if self._stopping or self.errands or not self.settings.opens_sim_like(self._unlocked_by):
+                break
+            channel.idle(rest_s)
+        self._run_errand(channel)
+
+    def _run_errand(self, channel: Channel) -> bool:
+        if (errand := self.errands.take()) is None:
+            return False
+        conversation = Conversation(channel=channel, family=self._family, identity=self._identity)
+        if errand.takes_long:
+            self._become(ModemState.STARTING, "a person works on it")
+        errand.perform(conversation)
+        return True
+
+    def _lost(self, error: PortGone) -> None:
+        """Take note that the port is gone: pulled out, or about to come back from a restart."""
+        if self._recovery.took_port_away:
+            self._recover(error)
+            return
+        self._recovery.forget()
+        self._delays = delays_s(_FIRST_RETRY_S, _LONGEST_RETRY_S)
+        self._become(ModemState.ABSENT, str(error))
+
+    def _recover(self, trouble: _Trouble) -> None:
+        """Do the next thing that may bring the modem back; waits some seconds at most."""
+        rung = self._recovery.next_rung(time.monotonic(), self._possible_rungs())
+        if self._recovery.has_failed:
+            self._become(ModemState.FAILED, str(trouble))
+        else:
+            self._become(ModemState.RECOVERING, f"{trouble}; {_RECOVERING[rung]}")
+        if rung is None:
+            return
+        self._delays = delays_s(_FIRST_RETRY_S, _LONGEST_RETRY_S)
+        if rung is Rung.RESTART:
+            self._restart()
+        elif rung is Rung.REPLUG:
+            self._replug()
+
+    def _possible_rungs(self) -> frozenset[Rung]:
+        # What never answered as a modem does may be something else.
+        if not (self._was_met or self.settings.imei):
+            return frozenset({Rung.REOPEN})
+        rungs = {Rung.REOPEN, Rung.RESTART}
+        if self._restart_usb is not None and self._stick:
+            rungs.add(Rung.REPLUG)
+        return frozenset(rungs)
+
+    def _restart(self) -> None:
+        self._delays = delays_s(_AFTER_RESTART_S, _LONGEST_RETRY_S)
+        with contextlib.suppress(PortGone):
+            place = self._place()
+            family = self._family if self._was_met else family_of(place.usb, "", "")
+            with contextlib.closing(
+                SerialTransport(place.node, self.settings.line, self._wakeup)
+            ) as transport:
+                channel = Channel(transport, self._hear)
+                # Some sticks know their family's command and do nothing about it.
+                for command in dict.fromkeys((family.restart, GENERIC.restart)):
+                    channel.call_out(command)
+
+    def _replug(self) -> None:
+        self._delays = delays_s(_AFTER_RESTART_S, _LONGEST_RETRY_S)
+        if self._restart_usb is None:
+            return
+        self._whereabouts.release(self.id)
+        try:
+            self._restart_usb(self._stick)
+        except HostError as error:
+            fields = {"modem": self.settings.name, "reason": str(error)}
+            log.warning("a USB device could not be switched off and on", extra={"fields": fields})
 
     def _recognise(self, port: str, imei: str) -> None:
         """See that it is the modem of the settings before anything is done to its SIM."""
@@ -228,16 +388,21 @@ class Modem:
         if imei and not self.settings.imei:
             self._bus.publish(ModemLearned(modem_id=self.id, imei=imei))
 
+    def _learn_sim(self) -> None:
+        if self._identity.iccid and not self.settings.iccid:
+            self._bus.publish(ModemLearned(modem_id=self.id, iccid=self._identity.iccid))
+
     def _search(self, channel: Channel) -> None:
         """Wait for the network; no job comes meanwhile."""
         self._become(ModemState.SEARCHING, self._registration.value)
         asks_at_s = time.monotonic() + _SEARCH_INTERVAL_S
-        while not self._stopping and (rest_s := asks_at_s - time.monotonic()) > 0:
+        while not (self._stopping or self.errands) and (rest_s := asks_at_s - time.monotonic()) > 0:
             channel.idle(rest_s)
+        self._unlock(channel)  # somebody may have taken the SIM out
         self._probe(channel)
 
     def _serve(self, channel: Channel) -> None:
-        """Do jobs until it is to stop or has lost the network."""
+        """Do jobs until it is to stop, has lost the network, or is to do something that takes long."""
         self._queue.join(self.id, self._wakeup)
         self._become(ModemState.READY)
         self._delays = delays_s(_FIRST_RETRY_S, _LONGEST_RETRY_S)
@@ -247,6 +412,13 @@ class Modem:
                 self._asking.tick(channel)
                 if self._reading.has_news:
                     self._reading.attend(channel)
+                if (errand := self.errands.first()) is not None:
+                    if errand.takes_long:
+                        return  # others take the messages meanwhile
+                    self._run_errand(channel)
+                    self._identity = introduction.identity(channel, self._family, self._identity)
+                    self._version = next(self._versions)
+                    continue
                 job = self._queue.next_for(self.id)
                 if job is not None:
                     self._perform(channel, job)
@@ -291,11 +463,13 @@ class Modem:
                 job.fail(error.outcome)
                 return
             # Whoever hears of the outcome and sends again must find the modem so.
-            self._doubt(error.cause)
+            gone = isinstance(error.cause, PortGone)
+            self._become(ModemState.ABSENT if gone else ModemState.HUNG, str(error.cause))
             job.fail(error.outcome)
             raise error.cause from None
         self._queue.note_duration(self.id, finished.duration_s)
         self._rest()
+        self._recovery.forget()
         job.finish(receipt)
         self._bus.publish(finished)
 
@@ -327,9 +501,6 @@ class Modem:
             self._asking.hear(line)
         elif line.startswith("+CMGS:"):
             self._sending.hear_late_result()
-
-    def _doubt(self, error: PortGone | NoAnswer | AtRefused) -> None:
-        self._become(ModemState.ABSENT if isinstance(error, PortGone) else ModemState.SILENT, str(error))
 
     def _become(self, state: ModemState, reason: str = "") -> None:
         if (state, reason) == (self._state, self._reason):

@@ -29,7 +29,7 @@ class Final:
         """Return it in the form that manuals list."""
         name = self.kind.name.replace("_", " ")
         if self.number is not None:
-            known = _CMS_WORDS.get(self.number) if self.kind is FinalKind.CMS_ERROR else None
+            known = (_CMS_WORDS if self.kind is FinalKind.CMS_ERROR else _CME_WORDS).get(self.number)
             return f"+{name}: {self.number}" + (f" ({known})" if known else "")
         return f"+{name}: {self.words}" if self.words else name
 
@@ -71,6 +71,24 @@ _CMS_WORDS = {
     332: "network timeout",
     340: "no +CNMA acknowledgement expected",
     500: "unknown error",
+}
+# 3GPP TS 27.007, 9.2; those that a person meets.
+_CME_WORDS = {
+    0: "phone failure",
+    3: "operation not allowed",
+    4: "operation not supported",
+    10: "SIM not inserted",
+    11: "SIM PIN required",
+    12: "SIM PUK required",
+    13: "SIM failure",
+    14: "SIM busy",
+    15: "SIM wrong",
+    16: "incorrect password",
+    30: "no network service",
+    31: "network timeout",
+    32: "network not allowed, emergency calls only",
+    50: "incorrect parameters",
+    100: "unknown",
 }
 _CMS_NUMBERS = {words.lower(): number for number, words in _CMS_WORDS.items()}
 
@@ -119,6 +137,11 @@ def is_unsolicited(line: str, expected_prefix: str) -> bool:
     if expected_prefix and line.startswith(expected_prefix):
         return False
     return _UNSOLICITED.match(line) is not None
+
+
+def may_begin_unsolicited(received: bytes) -> bool:
+    """Whether bytes without a line end yet may become a line that comes by itself."""
+    return received.lstrip().startswith((b"+", b"^", b"*", b"$", b"%", b"#", b"!", b"_"))
 
 
 def unglued(line: str) -> tuple[str, ...]:
@@ -193,6 +216,11 @@ def imei(line: str) -> str:
     if not match:
         return ""
     return match[0] if len(match[0]) == 15 else match[1] + _luhn_digit(match[1])
+
+
+def is_whole_imei(digits: str) -> bool:
+    """Whether it has fifteen digits and the check digit is right (TS 23.003, annex B)."""
+    return re.fullmatch(r"[0-9]{15}", digits) is not None and digits[-1] == _luhn_digit(digits[:-1])
 
 
 def _luhn_digit(digits: str) -> str:
@@ -316,3 +344,47 @@ def message_service(line: str) -> int | None:
     """Read `+CSMS: <service>,…` (TS 27.005, 3.2.1); with 1 what is brought must be acknowledged (3.4.4)."""
     match = re.match(r"\+CSMS: *(\d)", line)
     return int(match[1]) if match else None
+
+
+def lock_is_on(line: str) -> bool | None:
+    """Read `+CLCK: <status>` (TS 27.007, 7.4)."""
+    match = re.match(r"\+CLCK: *([01])", line)
+    return match[1] == "1" if match else None
+
+
+def own_number(line: str) -> str | None:
+    """Return the number in `+CNUM: [<alpha>],"<number>",<type>` (TS 27.007, 7.1)."""
+    match = re.match(r'\+CNUM: *(?:"[^"]*"|[^",]*) *, *"?(\+?\d{3,20})"? *,', line)
+    return match[1] if match else None
+
+
+def operator_is_chosen(line: str) -> bool | None:
+    """Whether a person chose the operator that `+COPS: <mode>,…` names (TS 27.007, 7.3)."""
+    match = re.match(r"\+COPS: *(\d)", line)
+    return match[1] in ("1", "4") if match else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoundOperator:
+    """An operator in reach (TS 27.007, 7.3)."""
+
+    code: str  # of country and network
+    name: str
+    status: str  # unknown, available, current or forbidden
+
+
+_OPERATOR_STATUS = ("unknown", "available", "current", "forbidden")
+_FOUND_OPERATOR = re.compile(r'\(([0-3]) *, *"([^"]*)" *, *"?([^",]*)"? *, *"(\d{5,6})"')
+
+
+def found_operators(lines: list[str]) -> list[FoundOperator]:
+    """Read the answer to `AT+COPS=?`, which may go on in further lines; each operator once.
+
+    An operator is listed for each radio technology that it has.
+    """
+    found: dict[str, FoundOperator] = {}
+    for status, name, short_name, code in _FOUND_OPERATOR.findall("".join(lines)):
+        one = FoundOperator(code=code, name=name or short_name, status=_OPERATOR_STATUS[int(status)])
+        if code not in found or one.status == "current":
+            found[code] = one
+    return list(found.values())

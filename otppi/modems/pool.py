@@ -3,15 +3,17 @@
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from threading import Lock
+from typing import TypeVar
 
 from otppi.contracts.received import MessageSink, ReportSink
 from otppi.contracts.sms import OutgoingSms, Ticket
 from otppi.lib.bus import Bus
 from otppi.lib.deadline import Deadline
-from otppi.model.errors import UnknownModem
+from otppi.model.errors import ModemUnavailable, UnknownModem
 from otppi.model.modems import ModemState, ModemStatus
 from otppi.model.requests import Origin
 from otppi.model.results import UssdReply
+from otppi.modems.errand import Conversation, Errand
 from otppi.modems.modem import Modem
 from otppi.modems.refused_pins import RefusedPins
 from otppi.modems.sending import Limits
@@ -20,6 +22,8 @@ from otppi.modems.whereabouts import Whereabouts
 from otppi.modems.work import SmsJob, UssdJob, WorkQueue
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 class ModemPool:
@@ -34,8 +38,20 @@ class ModemPool:
         messages: MessageSink,
         reports: ReportSink,
         whereabouts: Whereabouts | None = None,
+        restart_usb: Callable[[str], None] | None = None,
     ) -> None:
-        """Take where modems are, if somebody looks for them; else their settings say it."""
+        """Compose.
+
+        Args:
+            bus: Hears what becomes of modems and messages.
+            limits: How long a modem may take.
+            refused_pins: PINs not to be tried again.
+            messages: Takes what is received.
+            reports: Takes delivery reports.
+            whereabouts: Where modems are, if somebody looks for them; else their settings say it.
+            restart_usb: Switches a USB device off and on by its name in /sys/bus/usb/devices; may wait some seconds
+                and raise `HostError`.
+        """
         self._queue = WorkQueue()
         self._bus = bus
         self._limits = limits
@@ -43,6 +59,7 @@ class ModemPool:
         self._messages = messages
         self._reports = reports
         self._whereabouts = whereabouts or Whereabouts()
+        self._restart_usb = restart_usb
         self._lock = Lock()  # one `apply` at a time; readers take the mapping as it is
         self._settings: Mapping[str, ModemSettings] = {}
         self._modems: dict[str, Modem] = {}
@@ -117,6 +134,37 @@ class ModemPool:
         self._queue.put(job)
         return job.wait(self._queue)
 
+    def converse(
+        self,
+        modem_id: str,
+        action: Callable[[Conversation], T],
+        deadline: Deadline,
+        *,
+        takes_long: bool = False,
+    ) -> T:
+        """Do something at one modem for a person: on the modem's thread, between two messages; waits for it.
+
+        Args:
+            modem_id: Which one; it may wait for its PIN or for the network, but its port must be open.
+            action: What is done; must end by itself.
+            deadline: Until when it must have begun.
+            takes_long: Whether other modems should take the messages meanwhile.
+
+        Raises:
+            UnknownModem: There is no such modem.
+            ModemUnavailable: It is not there, is busy, or did not answer.
+            OtpPiError: What `action` raises.
+        """
+        if modem_id not in self._settings:
+            raise UnknownModem("there is no such modem")
+        errand = Errand(action, deadline, takes_long=takes_long)
+        with self._lock:  # a modem that stops gives its bell back
+            modem = self._modems.get(modem_id)
+            if modem is None:
+                raise ModemUnavailable("the modem is not active, or is kept for mobile internet")
+            modem.ask(errand)
+        return errand.wait(modem.errands)
+
     def _make(self, modem_id: str, settings: ModemSettings) -> Modem:
         return Modem(
             modem_id,
@@ -128,6 +176,7 @@ class ModemPool:
             messages=self._messages,
             reports=self._reports,
             whereabouts=self._whereabouts,
+            restart_usb=self._restart_usb,
         )
 
     def _stop(self, modems: Sequence[Modem]) -> None:

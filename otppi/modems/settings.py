@@ -33,6 +33,14 @@ class ModemSettings(Section, key="modems", title="Modems", reset_flag="RESET_MOD
         help="The modem is known by it, wherever it is plugged in; learned at first contact.",
         title="IMEI",
     )
+    iccid: str = text(
+        default="",
+        pattern=r"([0-9]{18,20}[0-9A-F]?)?",
+        shape="eighteen to twenty digits",
+        help="The SIM that prices, prefixes and PIN are for; learned at first contact. Another SIM is told of, and is "
+        "not tried with this PIN; empty it to make these the settings of the SIM that is in.",
+        title="ICCID",
+    )
     prefixes: tuple[str, ...] = listing(
         default=(),
         item_pattern=r"[1-9][0-9]{0,14}",
@@ -214,8 +222,8 @@ class ModemSettings(Section, key="modems", title="Modems", reset_flag="RESET_MOD
     def opens_like(self, other: "ModemSettings") -> bool:
         """Whether a modem set up so may go on under the other settings without being opened anew."""
         is_same_modem = self.imei in ("", other.imei)  # to learn its IMEI is no reason
-        return is_same_modem and (self.device, self.line, self.sim_pin) == (
-            other.device,
-            other.line,
-            other.sim_pin,
-        )
+        return is_same_modem and (self.device, self.line) == (other.device, other.line)
+
+    def opens_sim_like(self, other: "ModemSettings") -> bool:
+        """Whether a SIM that waits for its PIN would be given the same under the other settings."""
+        return (self.sim_pin, self.iccid) == (other.sim_pin, other.iccid)

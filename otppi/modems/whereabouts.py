@@ -13,6 +13,7 @@ class Place:
     """Where a modem is; without a node it is nowhere."""
 
     node: str
+    stick: str = ""  # the USB device that it is, by its name in /sys/bus/usb/devices
     usb: UsbId | None = None
     why: str = ""  # this node, or none
 

@@ -129,15 +129,19 @@ class FoundModems:
 
 
 def learn(store: SettingsStore, learned: ModemLearned) -> None:
-    """Keep the IMEI that a modem told, unless its settings have one by now."""
+    """Keep the IMEI or ICCID that a modem told, unless its settings have one by now."""
     with store.exclusively():
         modem = store.items(ModemSettings).get(learned.modem_id)
-        if modem is None or modem.imei:
+        if modem is None:
+            return
+        told = {"imei": learned.imei, "iccid": learned.iccid}
+        news = {name: value for name, value in told.items() if value and not getattr(modem, name)}
+        if not news:
             return
         try:
-            store.put(ModemSettings, learned.modem_id, {"imei": learned.imei})
+            store.put(ModemSettings, learned.modem_id, news)
         except SettingsError as error:
-            log.warning("an IMEI could not be kept", extra={"fields": {"reason": str(error)}})
+            log.warning("what a modem told could not be kept", extra={"fields": {"reason": str(error)}})
 
 
 def _shown(one: FoundModem, name: str) -> dict[str, Any]:

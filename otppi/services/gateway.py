@@ -55,6 +55,7 @@ from otppi.services.listeners import Listeners, Plan
 from otppi.services.metrics import Metrics
 from otppi.services.network_before import SettingsBefore
 from otppi.services.sections import SECTIONS, watch_over
+from otppi.services.sim_tools import SimTools
 from otppi.settings.store import SettingsStore
 from otppi.system import storage
 from otppi.system.network.addresses import read_interface
@@ -121,13 +122,16 @@ class Gateway:
         self._inbox = Inbox(state.inbox, lambda: store.get(InboxSettings), self.bus, clock)
         reports = Reports(lambda: store.get(ReportSettings), key, clock, self._journal, self.bus)
         whereabouts = Whereabouts()
+        refused_pins = RefusedPins(state.refused_pins)
+        hands = host(store) if host is not None else None
         self.pool = ModemPool(
             bus=self.bus,
             limits=self._modem_limits,
-            refused_pins=RefusedPins(state.refused_pins),
+            refused_pins=refused_pins,
             messages=self._inbox,
             reports=reports,
             whereabouts=whereabouts,
+            restart_usb=hands.restart_usb if hands is not None else None,
         )
         self.ledger = Ledger(
             state.usage, self._journal, clock, lambda: store.get(SmsSettings).reserve_for_codes_percent
@@ -158,8 +162,7 @@ class Gateway:
         administration = Administration(store, self.pool.snapshot)
         self.appliance: Appliance | None = None
         self._found: FoundModems | None = None
-        if host is not None:
-            hands = host(store)
+        if hands is not None:
             # The libraries of the host take 10 MB; without a device nobody needs them.
             from otppi.services import appliance
 
@@ -196,6 +199,7 @@ class Gateway:
             {
                 **administration.functions(),
                 **self._correspondence.functions(),
+                **SimTools(store, self.pool, refused_pins, clock).functions(),
                 **(self.appliance.functions() if self.appliance is not None else {}),
                 **(self._found.functions() if self._found is not None else {}),
                 "send": self.send_by_hand,
@@ -223,6 +227,7 @@ class Gateway:
             self.appliance.start()
         self.listeners.start()
         self.bus.subscribe("settings", self._settings_changed, SettingsChanged)
+        self._settle_modems()  # what modems told meanwhile is in their settings by now
         if self._found is not None:
             self._found.start()
         self._control.start()

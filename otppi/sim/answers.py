@@ -8,6 +8,7 @@ from functools import partial
 from otppi.sim.at_line import split_arguments
 from otppi.sim.card import SimCard
 from otppi.sim.mail import Mail
+from otppi.sim.operators import NO_SERVICE, WRONG_PARAMETERS, Operators
 from otppi.sim.personality import Personality
 
 _EXTENDED = re.compile(r"([+^*$%#_!][A-Z0-9]+)(=\?|\?|=|)(.*)", re.DOTALL)
@@ -26,9 +27,7 @@ _REGISTERS = {
     "+CFUN": ("1", r"[014](,[01])?"),
     "+CUSD": ("0", "[0-2]"),
     "+CSCS": ('"GSM"', '"(GSM|IRA|UCS2|HEX)"'),
-    "+CSCA": ('"+6280000000000",145', r'"\+?\d+"(,\d+)?'),
     "+CPMS": ('"SM"', r'"(SM|ME|MT|SR)"(,"(SM|ME|MT)"){0,2}'),
-    "+COPS": ("0", r"[0-4](,.*)?"),
 }
 _TESTS = {
     "+CMMS": "(0-2)",
@@ -38,9 +37,18 @@ _TESTS = {
     "+CSCS": '("GSM","IRA","UCS2","HEX")',
     "+CPMS": '("SM","ME"),("SM","ME"),("SM","ME")',
 }
-_NEEDS_OPEN_CARD = frozenset({"+CIMI", "+CRSM=", "+CSCA?", "+CSCA=", "+CPMS?", "+CPMS=", "+CUSD="})
+_NEEDS_OPEN_CARD = frozenset(
+    {
+        *("+CIMI", "+CRSM=", "+CSCA?", "+CSCA=", "+CPMS?", "+CPMS=", "+CUSD="),
+        *("+CLCK=", "+CPWD=", "+CNUM", "+COPS=?"),
+    }
+)
 
-INCORRECT_PARAMETERS = "+CME ERROR: 50"
+# Facilities that a modem may lock; here it is the SIM alone (TS 27.007, 7.4).
+_LOCK = re.compile(r'"SC",([012])(?:,"(\d{4,8})")?')
+_NEW_PASSWORD = re.compile(r'"SC","(\d{4,8})","(\d{4,8})"')
+_SMS_CENTER = re.compile(r'("\+?\d+")(?:,(\d+))?')
+_NOT_ALLOWED, _WRONG_PASSWORD = "+CME ERROR: 3", "+CME ERROR: 16"
 
 
 @dataclass(frozen=True)
@@ -61,20 +69,28 @@ class Answers:
         # Commands that a gateway must never give, without their content.
         self.offences: list[str] = []
         self.mail = Mail(card.messages, lambda: self.registers)
-        self._imei = imei
+        self.operators = Operators(card.printed)
+        self.imei = self._written_imei = imei
         self._special: dict[str, Callable[[str], Answer]] = {
             "+CPIN?": lambda _: Answer((f"+CPIN: {card.state}",)),
             "+CPINR=": lambda _: Answer((f"+CPINR: SIM PIN,{card.pin_tries_left},3",)),
             "+CPIN=": self._enter_pin,
             "+CRSM=": self._read_card_file,
             "+CIMI": lambda _: Answer((card.printed.imsi,)),
-            "+CGSN": lambda _: Answer((imei,)),
-            "+GSN": lambda _: Answer((imei,)),
+            "+CLCK=": self._lock,
+            "+CPWD=": self._change_pin,
+            "+CSCA?": lambda _: Answer((f"+CSCA: {card.sms_center}",)),
+            "+CSCA=": self._set_sms_center,
+            "+CNUM": lambda _: self._own_number(),
+            "+CGSN": lambda _: Answer((self.imei,)),
+            "+GSN": lambda _: Answer((self.imei,)),
             "+CGMI": lambda _: Answer(("Simulated",)),
             "+CGMM": lambda _: Answer(("GSM",)),
             "+CGMR": lambda _: Answer(("1",)),
             "+CSQ": lambda _: Answer((f"+CSQ: {self._csq},{0 if self.has_network else 99}",)),
-            "+COPS?": lambda _: self._operator(),
+            "+COPS?": lambda _: Answer((f"+COPS: {self._operator()}",)),
+            "+COPS=?": lambda _: self._found_operators(),
+            "+COPS=": self._choose_operator,
             "+CSMS?": lambda _: Answer((f"+CSMS: {self.registers['+CSMS']},1,1,1",)),
             "+CSMS=": self._choose_service,
             "+CPMS?": lambda _: Answer(("+CPMS: " + self._fill(with_names=True),)),
@@ -92,10 +108,15 @@ class Answers:
             self._special[name] = self._special[name + "?"] = partial(self._card_number, name)
         for name in ("+CREG", "+CGREG", "+CEREG"):
             self._special[name + "?"] = partial(self._registration, name)
+        self.power_up()
+
+    def power_up(self) -> None:
+        """Start anew; an IMEI that was written counts from now on."""
+        self.imei = self._written_imei
         self.reset()
 
     def reset(self) -> None:
-        """Return to factory settings, as after power-up, ATZ and AT&F."""
+        """Return to factory settings, as ATZ and AT&F do."""
         self.echo = True
         self.verbose = True
         self.registers = {name: default for name, (default, _) in _REGISTERS.items()}
@@ -119,6 +140,9 @@ class Answers:
         """Carry out one command as `split_line` returns it."""
         if (own := self.personality.answers.get(command)) is not None:
             return self._from_table(own)
+        if imei := self.personality.written_imei(command):
+            self._written_imei = imei
+            return Answer()
         if _BASIC.fullmatch(command):
             return self._basic(command)
         match = _EXTENDED.fullmatch(command)
@@ -126,7 +150,7 @@ class Answers:
             return Answer(final=self.personality.unknown)
         name, kind, arguments = match.groups()
         if name + kind in _NEEDS_OPEN_CARD and not self.card.is_open:
-            return Answer(final="+CME ERROR: 11")
+            return Answer(final="+CME ERROR: 11" if self.card.state == "SIM PIN" else "+CME ERROR: 12")
         if special := self._special.get(name + kind):
             return special(arguments)
         if kind == "=?":
@@ -141,7 +165,7 @@ class Answers:
         values = {
             "iccid": printed.iccid,
             "imsi": printed.imsi,
-            "imei": self._imei,
+            "imei": self.imei,
             "operator": printed.operator,
             "csq": str(self._csq),
             "pin_state": self.card.state,
@@ -149,6 +173,10 @@ class Answers:
             "puk_tries": str(self.card.puk_tries_left),
         }
         return re.sub(r"\{(\w+)\}", lambda match: values.get(match[1], match[0]), line)
+
+    @property
+    def _registered(self) -> int:
+        return self.operators.registration if self.has_network else 2
 
     @property
     def _csq(self) -> int:
@@ -177,7 +205,7 @@ class Answers:
         if kind == "?":
             return Answer((f"{name}: {self.registers[name]}",))
         if not re.fullmatch(_REGISTERS[name][1], value):
-            return Answer(final=INCORRECT_PARAMETERS)
+            return Answer(final=WRONG_PARAMETERS)
         self.registers[name] = value
         return Answer()
 
@@ -198,28 +226,65 @@ class Answers:
             is_right = self.card.enter_puk(code, new_pin[0])
         else:
             return Answer(final="+CME ERROR: 12")
-        return Answer() if is_right else Answer(final="+CME ERROR: 16")
+        return self._after_password(is_right)
 
-    def _operator(self) -> Answer:
-        mode = self.registers["+COPS"]
+    def _lock(self, arguments: str) -> Answer:
+        match = _LOCK.fullmatch(arguments)
+        if match is None or (match[1] != "2") != bool(match[2]):
+            return Answer(final=WRONG_PARAMETERS)
+        if match[1] == "2":
+            return Answer((f"+CLCK: {int(self.card.asks_for_pin)}",))
+        asks = match[1] == "1"
+        if asks == self.card.asks_for_pin:
+            return Answer(final=_NOT_ALLOWED)
+        return self._after_password(self.card.ask_for_pin(match[2], asks=asks))
+
+    def _change_pin(self, arguments: str) -> Answer:
+        match = _NEW_PASSWORD.fullmatch(arguments)
+        if match is None:
+            return Answer(final=WRONG_PARAMETERS)
+        if not self.card.asks_for_pin:
+            return Answer(final=_NOT_ALLOWED)
+        return self._after_password(self.card.change_pin(match[1], match[2]))
+
+    def _after_password(self, is_right: bool) -> Answer:
+        return Answer() if is_right else Answer(final=_WRONG_PASSWORD)
+
+    def _set_sms_center(self, arguments: str) -> Answer:
+        match = _SMS_CENTER.fullmatch(arguments)
+        if match is None:
+            return Answer(final=WRONG_PARAMETERS)
+        self.card.sms_center = f"{match[1]},{match[2] or (145 if '+' in match[1] else 129)}"
+        return Answer()
+
+    def _own_number(self) -> Answer:
+        number = self.card.printed.number
+        return Answer((f'+CNUM: "","{number}",{145 if number.startswith("+") else 129}',) if number else ())
+
+    def _operator(self) -> str:
+        return self.operators.present() if self.has_network else "0"
+
+    def _found_operators(self) -> Answer:
         if not self.has_network:
-            return Answer(("+COPS: 0",))
-        if mode == "3,2":
-            return Answer((f'+COPS: 0,2,"{self.card.printed.imsi[:5]}"',))
-        return Answer((f'+COPS: 0,0,"{self.card.printed.operator}"',))
+            return Answer(final=NO_SERVICE)
+        return Answer((f"+COPS: {self.operators.found()}",))
+
+    def _choose_operator(self, values: str) -> Answer:
+        error = self.operators.set(values)
+        return Answer(final=error) if error else Answer()
 
     def _card_number(self, name: str, _: str) -> Answer:
         return Answer((f"{name}: {self.card.printed.iccid}",))
 
     def _read_card_file(self, arguments: str) -> Answer:
         if arguments != "176,12258,0,0,10":  # the file with the number of the card
-            return Answer(final=INCORRECT_PARAMETERS)
+            return Answer(final=WRONG_PARAMETERS)
         digits = self.card.printed.iccid.ljust(20, "F")
         swapped = "".join(low + high for high, low in zip(digits[::2], digits[1::2], strict=True))
         return Answer((f'+CRSM: 144,0,"{swapped}"',))
 
     def _registration(self, name: str, _: str) -> Answer:
-        return Answer((f"{name}: {self.registers[name]},{1 if self.has_network else 2}",))
+        return Answer((f"{name}: {self.registers[name]},{self._registered}",))
 
     def _choose_service(self, value: str) -> Answer:
         stored = self._register("+CSMS", "=", value)

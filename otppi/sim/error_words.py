@@ -11,6 +11,7 @@ _CME = {
     13: "SIM failure",
     16: "incorrect password",
     30: "no network service",
+    32: "network not allowed - emergency calls only",
     50: "incorrect parameters",
     100: "unknown",
 }

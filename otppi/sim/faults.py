@@ -28,6 +28,7 @@ class Faults:
     """
 
     hung: bool = False  # answers nothing at all, not even what it owed
+    hears_restart: bool = False  # though it hangs; AT+CFUN=1,1 cures it
     no_network: bool = False  # not registered: no signal, no operator, every send is refused
 
     no_prompt_sends: int = 0

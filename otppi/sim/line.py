@@ -86,6 +86,11 @@ class SimLine:
         return self._modem.card
 
     @property
+    def imei(self) -> str:
+        """What the modem tells as its serial number."""
+        return self._modem.imei
+
+    @property
     def is_plugged(self) -> bool:
         """Whether the port exists."""
         return self._terminal is not None
@@ -270,6 +275,7 @@ class SimModems:
         imsi: str = "",
         operator: str = "Simnet",
         pin: str = "",
+        number: str = "",
         imei: str = "",
         keep_log: bool = False,
     ) -> SimLine:
@@ -284,19 +290,21 @@ class SimModems:
             imsi: As for `iccid`.
             operator: The network's name.
             pin: What its SIM asks for after power-up; nothing if empty.
+            number: The SIM's own, if it knows it.
             imei: Its serial number; an invented one if empty.
             keep_log: Whether to remember every byte in `SimLine.log`.
 
         Raises:
             PersonalityError: There is no such personality.
         """
-        number = len(self._lines) + 1
+        place = len(self._lines) + 1
         card = SimCard(
             CardPrint(
-                iccid=iccid or f"8962000000000000{number:03d}",
-                imsi=imsi or f"00101{number:010d}",  # 001-01 is the test network of ITU-T E.212
+                iccid=iccid or f"8962000000000000{place:03d}",
+                imsi=imsi or f"00101{place:010d}",  # 001-01 is the test network of ITU-T E.212
                 operator=operator,
                 pin=pin,
+                number=number,
             )
         )
         modem = SimModem(
@@ -304,7 +312,7 @@ class SimModems:
             load_personality(personality) if isinstance(personality, str) else personality,
             card,
             self._network,
-            imei=imei or f"004999010{number:06d}",  # 00499901 is a type allocation for tests
+            imei=imei or f"004999010{place:06d}",  # 00499901 is a type allocation for tests
             submit_s=submit_s,
         )
         record = Record(name, self._changed)

@@ -2,18 +2,19 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from otppi.model.network_pdu import status_report_pdu
 from otppi.model.pdu import PduError, Submitted, decode_submit
 from otppi.model.received_pdu import Party
-from otppi.sim.answers import INCORRECT_PARAMETERS, Answer, Answers
+from otppi.sim.answers import Answer, Answers
 from otppi.sim.at_line import split_arguments, split_line
 from otppi.sim.card import SimCard
 from otppi.sim.error_words import shown_error
 from otppi.sim.faults import Countdown, Faults, Moment
 from otppi.sim.magic import SimNetwork
+from otppi.sim.operators import WRONG_PARAMETERS
 from otppi.sim.personality import Personality
 from otppi.sim.ussd import UssdSession
 from otppi.sim.verdict import Verdict
@@ -24,6 +25,7 @@ _CTRL_Z = 0x1A
 _NOT_IN_COMMANDS = b"\n\x00\x1a\x1b"
 _CMGS = re.compile(r"\+CMGS=(\d+)")
 _TPDU_OCTETS = range(7, 165)  # 3GPP TS 23.040, 9.2.2.2: SMS-SUBMIT with 0 to 140 octets of text
+_RESTART = b"AT+CFUN=1,1\r"
 _LONGEST_INPUT = 1024
 _INTERNATIONAL = 0x91  # type of address (3GPP TS 23.040, 9.1.2.5)
 _NUMERIC_RESULTS = {"OK": "0", "ERROR": "4"}  # ITU-T V.250, 5.7.1
@@ -90,6 +92,11 @@ class SimModem:
         return self._answers.card
 
     @property
+    def imei(self) -> str:
+        """What it tells as its serial number."""
+        return self._answers.imei
+
+    @property
     def offences(self) -> list[str]:
         """Commands that a gateway must never give, such as writing a message to the SIM."""
         return self._answers.offences
@@ -100,7 +107,7 @@ class SimModem:
         self._pdu_octets: int | None = None
         self._free_at_s = 0.0
         self._has_booted = False
-        self._answers.reset()
+        self._answers.power_up()
         self._answers.mail.power_up()
         self._ussd.end()
         self.card.power_up()
@@ -118,6 +125,9 @@ class SimModem:
     def receive(self, data: bytes, now_s: float) -> list[Step]:
         """Take bytes from the line and return what the modem does about them, in order of speaking."""
         if self._faults.hung:
+            if self._faults.hears_restart and _RESTART in data:
+                self.set_faults(replace(self._faults, hung=False))
+                self.power_up()
             return []
         self._boot(now_s)
         self._input += data
@@ -180,6 +190,8 @@ class SimModem:
                     at_s = max(step.at_s for step in self._steps)
             else:
                 answer = self._answers.answer(command)
+                if command == "+COPS=?":  # it does nothing else meanwhile
+                    at_s = self._free_at_s = at_s + self._answers.personality.scan_s
             lines += answer.lines
             final = answer.final
             if final != "OK":
@@ -199,7 +211,7 @@ class SimModem:
             return Answer(final="+CME ERROR: 30")
         _, code, *_ = split_arguments(command.removeprefix("+CUSD="))
         if not code:
-            return Answer(final=INCORRECT_PARAMETERS)
+            return Answer(final=WRONG_PARAMETERS)
         said, final = self._ussd.ask(code, self._answers.character_set)
         number, limit_s = self._ussd.number, self._answers.personality.ussd_session_s
         for one in said:

@@ -19,6 +19,8 @@ A line is one of these; two spaces or a tab part the columns, and `#` begins a c
     set ussd_packed yes               USSD is packed septets in hex, both ways
     set ussd_ok_last yes              OK follows the answer of the network instead of coming before it
     set submit_ends_ussd yes          a message ends an open session
+    set scan_s 0.05                   how long it looks for operators
+    set imei_write AT+SIMEI={imei}    a command that writes an IMEI, which counts after a restart
 
 In answers and chatter stand `{iccid}`, `{imsi}`, `{imei}`, `{operator}`, `{csq}`, `{pin_state}`, `{pin_tries}`
 and `{puk_tries}` for what the modem has.
@@ -56,6 +58,14 @@ class Personality:
     packs_ussd: bool = False
     ussd_ok_last: bool = False
     submit_ends_ussd: bool = False
+    scan_s: float = 0.0
+    imei_write: str = ""  # without AT, with {imei} in its place; none: it cannot
+
+    def written_imei(self, command: str) -> str:
+        """Return what a command writes, or nothing."""
+        pattern = re.escape(self.imei_write).replace(r"\{imei\}", r"(\d{15})")
+        match = re.fullmatch(pattern, command)
+        return match[1] if match is not None and self.imei_write else ""
 
 
 def load_personality(name: str) -> Personality:
@@ -115,7 +125,8 @@ def _build(
     ussd: Mapping[str, tuple[tuple[float | None, str], ...]],
     settings: dict[str, list[str]],
 ) -> Personality:
-    known = {"lacks_ok", "unknown", "boot_chatter", "submit_chatter", "submit_s", *_USSD_SETTINGS}
+    known = {"lacks_ok", "unknown", "boot_chatter", "submit_chatter", "submit_s", "scan_s", "imei_write"}
+    known.update(_USSD_SETTINGS)
     if surplus := settings.keys() - known:
         raise PersonalityError(f"{name}.at: no such setting: {', '.join(sorted(surplus))}")
     try:
@@ -133,6 +144,8 @@ def _build(
             packs_ussd="ussd_packed" in settings,
             ussd_ok_last="ussd_ok_last" in settings,
             submit_ends_ussd="submit_ends_ussd" in settings,
+            scan_s=float(settings.get("scan_s", ["0"])[-1]),
+            imei_write=settings.get("imei_write", [""])[-1].removeprefix("AT"),
         )
     except ValueError as error:
         raise PersonalityError(f"{name}.at: {error}") from error

@@ -38,6 +38,7 @@ def learned(one):
 def test_the_imei_is_kept_once_and_the_modem_goes_on(device):
     one, _ = device
     one.wait_until(lambda: learned(one) == A)
+    one.wait_until(lambda: one.gateway.store.items(ModemSettings)["m0"].iccid)
     changes = []
     one.gateway.bus.subscribe("test", changes.append, SettingsChanged)
     one.gateway.bus.publish(ModemLearned(modem_id="m0", imei=B))
@@ -88,3 +89,28 @@ def test_a_new_modem_is_added_by_itself_where_that_is_wanted(device):
     one.wait_until(lambda: one.state("Modem 3809") == "ready")
     added = [modem for modem in one.gateway.store.items(ModemSettings).values() if modem.imei == B]
     assert [(modem.active, modem.is_default) for modem in added] == [(True, False)]
+
+
+def test_another_sim_is_told_of_until_its_owner_takes_it(device):
+    one, plugged = device
+    one.wait_until(lambda: one.gateway.store.items(ModemSettings)["m0"].iccid)
+    first = one.gateway.store.items(ModemSettings)["m0"].iccid
+    one.lines["m0"].unplug()
+    one.wait_until(lambda: one.state("m0") == "absent")
+    other = one.sim.add("same stick", imei=A, iccid="8962109900000000999")
+    plugged.append(stick("1-1.4", other))
+    one.gateway.bus.publish(notice(other))
+    one.wait_until(lambda: one.state("m0") == "ready")
+
+    def finding():
+        return next(check for check in one.gateway.diagnose() if check["name"] == "modem m0")
+
+    one.wait_until(lambda: finding()["level"] == "yellow")
+    assert "…0999" in finding()["finding"]
+    assert f"…{first[-4:]}" in finding()["finding"]
+    assert one.call("send-sms", receiver="081200000001", message="all the same").code == "0000"
+    _, _, command = finding()["advice"].partition("otppi settings set ")
+    path, _ = command.split()
+    call(one.state_dir, "settings.set", {"values": {path: ""}}, 10)
+    one.wait_until(lambda: finding()["level"] == "green")
+    one.wait_until(lambda: one.gateway.store.items(ModemSettings)["m0"].iccid == "8962109900000000999")

@@ -244,9 +244,9 @@ def test_a_pin_is_entered_once_and_a_refused_one_never_again(gateway):
     one = gateway(
         modems=(Sim(name="good", pin="1234", sim_pin="1234"), Sim(name="bad", pin="1234", sim_pin="9999"))
     )
-    one.wait_until(lambda: one.state("bad") == "SIM needs attention")
+    one.wait_until(lambda: one.state("bad") == "PIN needed")
     one.restart()
-    one.wait_until(lambda: one.state("bad") == "SIM needs attention")
+    one.wait_until(lambda: one.state("bad") == "PIN needed")
     tries = [entry for entry in one.lines["bad"].log if b"+CPIN=" in entry[2]]
     assert len(tries) == 1
     assert one.state("good") == "ready"

@@ -89,7 +89,7 @@ def test_without_a_default_every_modem_of_the_api_may_take_an_unmatched_number()
         {"api_enabled": False},
         {"internet_access": True},
         {"state": ModemState.ABSENT},
-        {"state": ModemState.SILENT},
+        {"state": ModemState.HUNG},
         {"state": ModemState.STARTING},
         {"state": ModemState.SIM_BLOCKED},
     ],

@@ -141,6 +141,43 @@ def test_a_menu_of_several_lines_is_one_line(line):
     player.join()
 
 
+def test_a_line_that_is_on_its_way_when_a_command_goes_out_is_not_lost(line):
+    far, channel, unsolicited = line
+    far.say(b'\r\n+CMTI: "S')
+    channel.idle(1.0)
+    player = far.play((b"AT+CSQ\r", b'M",3\r\n\r\n+CSQ: 12,0\r\n\r\nOK\r\n'))
+    assert channel.command("AT+CSQ", expect="+CSQ:") == ["+CSQ: 12,0"]
+    assert unsolicited == ['+CMTI: "SM",3']
+    player.join()
+
+
+def test_noise_and_an_old_prompt_do_not_stand_in_front_of_an_answer(line):
+    far, channel, _ = line
+    for noise in (b"\r\n> ", b"\xff\xfe"):
+        far.say(noise)
+        channel.idle(1.0)
+        player = far.play((b"AT+CGMI\r", b"Simulated\r\nOK\r\n"))
+        assert channel.command("AT+CGMI") == ["Simulated"]
+        player.join()
+
+
+def test_what_comes_while_the_beat_is_found_again_is_heard(line):
+    far, channel, unsolicited = line
+    report = "07911326040000F006010A81214365870962116150151400621161501514000"
+    player = far.play((b"AT+CMEE?\r", f"\r\n+CDS: 25\r\n{report}\r\n+CMEE: 1\r\n^BOOT:1\r\nOK\r\n".encode()))
+    assert channel.resynchronise()
+    assert unsolicited == [f"+CDS: 25\n{report}", "^BOOT:1"]
+    player.join()
+
+
+def test_a_menu_whose_end_was_lost_swallows_no_results(line):
+    far, channel, unsolicited = line
+    player = far.play((b"AT+CSQ\r", b'\r\n+CUSD: 1,"1. Credit\n2. Packa\r\nOK\r\n'))
+    assert channel.command("AT+CSQ", expect="+CSQ:") == []
+    assert unsolicited == ['+CUSD: 1,"1. Credit\n2. Packa']
+    player.join()
+
+
 def test_the_bell_ends_an_idle_wait():
     far, wakeup = FarEnd(), Wakeup()
     transport = SerialTransport(far.path, SerialLine(), wakeup)

@@ -199,13 +199,13 @@ def test_the_imei_of_old_settings_is_learned(board):
     board.configure(a=("one", ""))
     board.until("a", "ready")
     wait_until(lambda: board.learned)
-    assert board.learned == [ModemLearned(modem_id="a", imei=A)]
+    assert board.learned[0] == ModemLearned(modem_id="a", imei=A)
 
 
 def test_a_modem_without_network_gets_no_message_until_it_is_registered(board):
     line = board.plug("one", A, faults=Faults(no_network=True))
     board.configure(a=("one", A))
-    board.until("a", "not registered")
+    board.until("a", "searching")
     status = board.status("a")
     assert (status.is_ready, status.registration) == (False, Registration.SEARCHING)
     line.set_faults(Faults())

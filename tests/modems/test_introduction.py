@@ -7,7 +7,7 @@ import pytest
 from otppi.lib.wakeup import Wakeup
 from otppi.model.modems import PinTries, Registration, SimState
 from otppi.modems import introduction
-from otppi.modems.channel import Channel
+from otppi.modems.channel import AtRefused, Channel
 from otppi.modems.introduction import SimBlocked
 from otppi.modems.refused_pins import RefusedPins
 from otppi.modems.transport import SerialLine, SerialTransport
@@ -85,7 +85,7 @@ def test_the_last_try_of_the_pin_is_left_to_a_person(plugged, refused, personali
     assert line.card.pin_tries_left == 1
     assert (blocked.value.state, blocked.value.tries.pin) == (SimState.PIN_NEEDED, 1)
 
-    introduction.enter_pin(channel, "1234", family)  # by a person's will
+    channel.command('AT+CPIN="1234"')  # as a person does it
     assert introduction.sim_state(channel) is SimState.READY
 
 
@@ -93,8 +93,8 @@ def test_a_blocked_sim_says_so_and_how_often_the_puk_may_be_tried(plugged, refus
     _, channel = plugged("quectel", pin="1234")
     family, _ = introduction.meet(channel)
     for _ in range(3):
-        with pytest.raises(SimBlocked):
-            introduction.enter_pin(channel, "0000", family)
+        with pytest.raises(AtRefused):
+            channel.command('AT+CPIN="0000"')
     with pytest.raises(SimBlocked, match="asks for SIM PUK") as blocked:
         introduction.unlock(channel, "m0", "1234", refused, family)
     assert blocked.value.state is SimState.PUK_NEEDED

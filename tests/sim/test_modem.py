@@ -264,6 +264,92 @@ class TestPin:
     def test_a_pin_that_nobody_asked_for_is_refused(self):
         assert ask(make(), "AT+CPIN=1234") == "\r\nERROR\r\n"
 
+    def test_the_pin_is_switched_on_changed_and_switched_off(self):
+        modem = make()
+        ask(modem, "AT+CMEE=1")
+        assert ask(modem, 'AT+CLCK="SC",2') == "\r\n+CLCK: 0\r\n" + OK
+        assert ask(modem, 'AT+CPWD="SC","0000","1234"') == "\r\n+CME ERROR: 3\r\n"
+        assert ask(modem, 'AT+CLCK="SC",1,"9999"') == "\r\n+CME ERROR: 16\r\n"
+        assert ask(modem, 'AT+CLCK="SC",1,"0000"') == OK
+        assert ask(modem, 'AT+CLCK="SC",1,"0000"') == "\r\n+CME ERROR: 3\r\n"
+        assert ask(modem, 'AT+CPWD="SC","0000","1234"') == OK
+        modem.power_up()
+        ask(modem, "ATE0;+CMEE=1")
+        assert ask(modem, 'AT+CLCK="SC",2') == "\r\n+CME ERROR: 11\r\n"
+        assert ask(modem, 'AT+CPIN="1234"') == OK
+        assert ask(modem, 'AT+CLCK="SC",0,"1234"') == OK
+        modem.power_up()
+        assert modem.card.state == "READY"
+
+    def test_an_open_card_blocks_as_well(self):
+        modem = make(pin="1234")
+        ask(modem, 'AT+CMEE=1;+CPIN="1234"')
+        for pin in ("0001", "0002", "0003"):
+            assert ask(modem, f'AT+CPWD="SC","{pin}","1111"') == "\r\n+CME ERROR: 16\r\n"
+        assert ask(modem, "AT+CPIN?") == "\r\n+CPIN: SIM PUK\r\n" + OK
+        assert ask(modem, "AT+CIMI") == "\r\n+CME ERROR: 12\r\n"
+
+    @pytest.mark.parametrize(
+        "command",
+        ['+CLCK="SC",1', '+CLCK="SC",2,"0000"', '+CLCK="FD",2', '+CPWD="SC","0000"', '+CSCA="abc"', "+CSCA="],
+    )
+    def test_what_is_not_whole_is_refused(self, command):
+        assert ask(make(), f"AT+CMEE=1;{command}") == "\r\n+CME ERROR: 50\r\n"
+
+
+def test_the_sms_center_stays_on_the_card():
+    modem = make()
+    assert ask(modem, 'AT+CSCA="+6281100000"') == OK
+    modem.power_up()
+    assert ask(modem, "ATE0;+CSCA?").endswith('\r\n+CSCA: "+6281100000",145\r\n' + OK)
+
+
+class TestOperators:
+    def test_all_are_listed_and_what_may_be_set(self):
+        listed = '(2,"Simnet","Simnet","00101",7),(1,"Roamnet","Roamnet","00102",7),(3,"Barnet","Barnet","00103",7)'
+        assert ask(make(), "AT+COPS=?") == f"\r\n+COPS: {listed},,(0-4),(0-2)\r\n" + OK
+
+    def test_nothing_else_is_done_while_it_looks_for_them(self):
+        modem = make(parse_personality("slow", "set scan_s 90"))
+        steps = modem.receive(b"AT+COPS=?\rAT+CSQ\r", 10.0)
+        assert [step.at_s for step in steps] == [100.0, 100.0]
+
+    def test_one_is_chosen_and_the_choice_is_kept(self):
+        modem = make()
+        assert ask(modem, 'AT+COPS=1,2,"00102"') == OK
+        modem.power_up()
+        ask(modem, "ATE0")
+        assert ask(modem, "AT+COPS?;+CREG?") == '\r\n+COPS: 1,0,"Roamnet"\r\n+CREG: 0,5\r\n' + OK
+        assert ask(modem, "AT+COPS=0;+COPS?") == '\r\n+COPS: 0,0,"Simnet"\r\n' + OK
+
+    @pytest.mark.parametrize(("code", "error"), [("00103", 32), ("99999", 30)])
+    def test_one_that_cannot_be_had_leaves_it_without_any(self, code, error):
+        modem = make()
+        assert ask(modem, f'AT+CMEE=1;+COPS=1,2,"{code}"') == f"\r\n+CME ERROR: {error}\r\n"
+        assert ask(modem, "AT+COPS?;+CREG?") == "\r\n+COPS: 1\r\n+CREG: 0,3\r\n" + OK
+
+    def test_none_is_found_without_a_network(self):
+        modem = make()
+        modem.set_faults(Faults(no_network=True))
+        assert ask(modem, "AT+CMEE=1;+COPS=?") == "\r\n+CME ERROR: 30\r\n"
+
+
+@pytest.mark.parametrize(
+    ("personality", "command"),
+    [
+        ("quectel", 'AT+EGMR=1,7,"356938035643809"'),
+        ("simcom", 'AT+EGMR=1,7,"356938035643809"'),
+        ("sim7600", "AT+SIMEI=356938035643809"),
+    ],
+)
+def test_a_written_imei_counts_after_a_restart(personality, command):
+    modem = make(personality)
+    assert ask(modem, command) == OK
+    assert modem.imei == "004999010000001"
+    ask(modem, "AT+CFUN=1,1")
+    assert modem.imei == "356938035643809"
+    assert ask(make("generic"), command) == "\r\nERROR\r\n"
+
 
 class TestUssd:
     def test_the_answer_follows_later_as_a_line_of_its_own(self):
@@ -298,6 +384,13 @@ class TestFaults:
         assert ask(modem, "\x1b\rAT") == ""
         modem.set_faults(Faults())
         assert ask(modem, "AT") == OK
+
+    def test_a_hung_modem_may_hear_that_it_is_to_start_anew(self):
+        modem = self.faulty(hung=True, hears_restart=True)
+        assert ask(modem, "AT") == ask(modem, "AT+CFUN=1,1") == ""
+        assert ask(modem, "AT").endswith(OK)
+        modem = self.faulty(hung=True)
+        assert ask(modem, "AT+CFUN=1,1") == ask(modem, "AT") == ""
 
     def test_the_prompt_stays_away_for_so_many_sends(self):
         modem = self.faulty(no_prompt_sends=2)

@@ -11,7 +11,15 @@ from otppi.contracts.host import Speaker
 from otppi.lib.bus import Bus
 from otppi.model.checks import Check, Level
 from otppi.model.errors import HostError, HostUnreachable
-from otppi.model.events import BrokerLost, Outcome, RequestAnswered, ResetByStick, SmsFinished
+from otppi.model.events import (
+    BrokerLost,
+    ModemStateChanged,
+    Outcome,
+    RequestAnswered,
+    ResetByStick,
+    SmsFinished,
+)
+from otppi.model.modems import ModemState
 from otppi.system.buzzer.settings import BellSettings
 from otppi.system.buzzer.tune import Tune
 
@@ -74,6 +82,7 @@ class Bell:
             SmsFinished,
             RequestAnswered,
             BrokerLost,
+            ModemStateChanged,
             ResetByStick,
             _TestWanted,
             lag_s=_LAG_S,
@@ -153,6 +162,8 @@ def _tune_for(event: object, settings: BellSettings) -> Tune | None:
             return Tune.RESET_REFUSED if event.refusal else Tune.RESET_DONE
         case BrokerLost():
             return Tune.DISCONNECT if settings.rings_for(event.broker) else None
+        case ModemStateChanged(state=ModemState.FAILED):
+            return Tune.ALERT if settings.modem_failure else None
         case SmsFinished() | RequestAnswered() if _is_failure(event) and settings.sms_failure:
             return Tune.ALERT
     return None

@@ -19,6 +19,9 @@ class BellSettings(Section, key="bell", title="Bell"):
         help="A message could not be sent, or its modem never said what became of it.",
         title="SMS failure",
     )
+    modem_failure: bool = boolean(
+        default=True, help="A modem hangs and could not be brought back by itself.", title="Modem failure"
+    )
     amqp_disconnected: bool = boolean(default=True, help="RabbitMQ is lost.", title="AMQP disconnected")
     mqtt_disconnected: bool = boolean(default=True, help="Mosquitto is lost.", title="MQTT disconnected")
     redis_disconnected: bool = boolean(default=True, help="Redis is lost.")

@@ -7,7 +7,15 @@ from gpiozero.pins.mock import MockFactory, MockPWMPin
 from otppi.lib.bus import Bus
 from otppi.model.checks import Level
 from otppi.model.errors import HostUnreachable
-from otppi.model.events import BrokerLost, Outcome, RequestAnswered, ResetByStick, SmsFinished
+from otppi.model.events import (
+    BrokerLost,
+    ModemStateChanged,
+    Outcome,
+    RequestAnswered,
+    ResetByStick,
+    SmsFinished,
+)
+from otppi.model.modems import ModemState
 from otppi.system.buzzer.bell import Bell
 from otppi.system.buzzer.gpio import GpioSpeaker
 from otppi.system.buzzer.settings import BellSettings
@@ -81,6 +89,10 @@ def sms(outcome, door="rest", **more):
     )
 
 
+def modem(state):
+    return ModemStateChanged(modem_id="1", modem_name="m", state=state)
+
+
 @pytest.mark.parametrize(
     ("event", "played"),
     [
@@ -93,6 +105,8 @@ def sms(outcome, door="rest", **more):
         (RequestAnswered(door="rest", command="send-sms", code="1101", duration_s=0), ["ALERT"]),
         (RequestAnswered(door="cli", command="send-sms", code="1101", duration_s=0), []),
         (RequestAnswered(door="rest", command="verify-otp", code="1202", duration_s=0), []),
+        (modem(ModemState.FAILED), ["ALERT"]),
+        (modem(ModemState.HUNG), []),
         (BrokerLost(broker="amqp"), ["ALERT"]),  # the same melody
         (BrokerLost(broker="nobody"), []),
         (ResetByStick(sections=("Modems",)), ["RESET_DONE"]),
@@ -107,6 +121,7 @@ def test_what_rings(event, played):
     ("settings", "event"),
     [
         ({"sms_failure": False}, sms(Outcome.FAILED)),
+        ({"modem_failure": False}, modem(ModemState.FAILED)),
         ({"redis_disconnected": False}, BrokerLost(broker="redis")),
     ],
 )
