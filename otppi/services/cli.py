@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 import otppi
-from otppi.services import cli_device, cli_inbox, cli_prices, cli_ssh
+from otppi.services import cli_device, cli_doctor, cli_inbox, cli_prices, cli_sim, cli_ssh
 from otppi.services.cli_terms import (
     CALL_LIMIT_S,
     FAILED,
@@ -496,6 +496,7 @@ def diagnose(state_dir: Path, as_json: bool) -> None:
     sys.exit(FAILED if any(check["level"] == "red" for check in checks) else 0)
 
 
-for _command in (*cli_device.COMMANDS, *cli_inbox.COMMANDS, *cli_prices.COMMANDS, cli_ssh.ssh):
+for _command in (*cli_device.COMMANDS, *cli_inbox.COMMANDS, *cli_prices.COMMANDS, cli_sim.sim, cli_ssh.ssh):
     main.add_command(_command)
 modem.add_command(cli_prices.price)
+modem.add_command(cli_doctor.doctor)
