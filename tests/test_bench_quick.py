@@ -12,6 +12,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 # Machines compare these from run to run, so they keep their names.
 KEYS = {
     *("pty_us", "socket_us", "python_mloops", "listening_s", "first_ready_s", "crowd_s"),
+    *("eight_more_s", "rss_per_modem_mb"),
     *("idle_cpu_percent", "idle_wakeups", "after_idle_ms"),
     *("median_ms", "p99_ms", "otp_median_ms", "at_per_sms", "bytes_per_sms", "offences"),
     *("one_modem", "four_modems", "cpu_s", "rss_mb", "written", "lost", "doubled", "complaints"),
@@ -20,6 +21,7 @@ KEYS = {
     *("hung_lost", "hung_doubled", "hung_last_s"),
     *("prompt_lost", "prompt_doubled", "prompt_last_s"),
     *("result_lost", "result_doubled", "result_last_s"),
+    *("elsewhere_idle_s", "elsewhere_sending_s", "hang_loss_percent"),
     *("beside_slow_ms", "slow_refused", "beside_dawdlers_ms"),
 }
 

@@ -1,6 +1,7 @@
 """Reading the fields of a command: lenient where old clients are, exact in what it says about mistakes."""
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,8 @@ from otppi.model.errors import BadRequest
 # From this value on a time is in milliseconds: as seconds it would lie in the year 5138.
 _MILLISECONDS_FROM = 1e11
 _LATEST_TIME = 1e15
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +88,7 @@ class Fields:
 def _refuse_unsendable(field: str, text: str) -> None:
     # Nothing here can reach a modem as a command (PDU mode sends hex), but no phone shows these either, and
     # a Ctrl-Z or ESC in a text is an attack or a mistake.
-    if any((c < " " and c not in "\n\r\t") or c == "\x7f" for c in text):
+    if _CONTROL.search(text):
         raise BadRequest(field, "holds a control character")
-    if any("\ud800" <= c <= "\udfff" for c in text):
+    if _SURROGATE.search(text):
         raise BadRequest(field, "holds half of a character (a lone surrogate)")

@@ -131,7 +131,9 @@ class _Attempt:
         """Count the message; called on the modem's thread, as is `_ended`."""
         modems = self._modems
         modem = modems[modem_id]
-        otherwise = router.cost_in_turns(self._parcel, tuple(modems.values()), self._ledger)
+        otherwise = None
+        if modem.tariff.fares:  # else nothing is known to be saved
+            otherwise = router.cost_in_turns(self._parcel, tuple(modems.values()), self._ledger)
         self._taken[modem_id] = self._ledger.take(modem, self._parcel, otherwise)
 
     def _ended(self, ticket: Ticket) -> None:

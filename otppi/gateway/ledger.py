@@ -143,8 +143,9 @@ class Ledger:
         fare = _fare(modem, parcel)
         with self._changed:
             now = self._now()
-            account = self._accounts.setdefault(_sim(modem), _Account(Usage(now)))
-            usage = self._usage(modem, now)
+            if _sim(modem) not in self._accounts:
+                self._accounts[_sim(modem)] = _Account(Usage(now))
+            account, usage = self._accounts[_sim(modem)], self._usage(modem, now)
             wait_s = usage.wait_s(self._quota(modem, parcel), parcel.parts, now) if modem.quota else 0.0
             if wait_s > 0:
                 raise QuotaUsedUp(wait_s)

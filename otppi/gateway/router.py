@@ -100,6 +100,6 @@ def _reason(modem: ModemStatus, parcel: Parcel) -> str:
 
 
 def _longest_match(modem: ModemStatus, number: Number) -> str:
-    if number.is_short_code:
+    if number.is_short_code or not modem.prefixes:
         return ""
     return max((prefix for prefix in modem.prefixes if number.digits.startswith(prefix)), key=len, default="")

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -23,6 +24,7 @@ log = logging.getLogger(__name__)
 
 # The ports of a stick show themselves one after another, and a modem that starts takes its own first.
 _SETTLE_S = 1.0
+_LONGEST_SETTLE_S = 5.0  # something that flaps does not keep us from looking
 _KINDS = frozenset({"serial", "network", "storage"})
 _NEVER_S = 86_400.0
 
@@ -71,6 +73,7 @@ class ModemFinder:
         self._on_new = on_new
         self.findings = Findings()
         self._wakeup = Wakeup()
+        self._moved_at_s = 0.0  # monotonic: when a device came or went last
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="modem-finder", daemon=True)
 
@@ -95,6 +98,7 @@ class ModemFinder:
         match news:
             case DeviceNotice():
                 matters = news.kind in _KINDS
+                self._moved_at_s = time.monotonic()
             case SettingsChanged():
                 matters = news.section == ModemSettings.key
             case _:
@@ -176,7 +180,7 @@ class ModemFinder:
             self._wake(waiting)
 
     def _run(self) -> None:
-        while not self._stop.wait(_SETTLE_S):
+        while self._let_settle():
             self._wakeup.clear()  # what comes from now on is looked at again
             try:
                 self.look()
@@ -184,6 +188,16 @@ class ModemFinder:
                 # What devices tell of themselves may be made to confuse.
                 log.exception("looking for modems failed")
             self._wakeup.wait(self._interval_s() or _NEVER_S)
+
+    def _let_settle(self) -> bool:
+        """Wait until no device has come or gone for a moment; False if it is time to stop."""
+        latest_s = time.monotonic() + _LONGEST_SETTLE_S
+        rest_s = _SETTLE_S
+        while rest_s > 0:
+            if self._stop.wait(rest_s):
+                return False
+            rest_s = min(self._moved_at_s + _SETTLE_S, latest_s) - time.monotonic()
+        return True
 
 
 def _answers(stick: Stick, name: str) -> bool:

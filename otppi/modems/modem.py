@@ -110,7 +110,8 @@ class Modem:
         self._store_fill: float | None = None
         self._versions = itertools.count(1)
         self._version = 0  # of what `status` tells; another one for each change
-        self._status: tuple[object, ModemStatus] = (None, self._made_status())
+        # By whether a message is in hand, and whether that one is not answered; for one version.
+        self._statuses: tuple[int, dict[tuple[bool, bool], ModemStatus]] = (0, {})
         self._sending = Sending(modem_id, bus, reports, self._limits)
         self._reading = Reading(modem_id, messages, reports)
         self._sweep_at_s = 0.0  # monotonic
@@ -171,26 +172,26 @@ class Modem:
         asked_at_s = self._sending.asked_at_s
         is_busy = asked_at_s is not None
         hangs = asked_at_s is not None and time.monotonic() - asked_at_s > self._limits().silent_after_s
-        wanted = (self._version, is_busy, hangs)
-        made_for, status = self._status
-        if made_for != wanted:
-            status = self._made_status()
-            if hangs:
-                reason = "has not answered the message in hand"
-                status = replace(status, state=ModemState.HUNG, reason=reason)
-            elif is_busy and status.state is ModemState.READY:
-                status = replace(status, state=ModemState.BUSY)
-            self._status = (wanted, status)
+        if self._statuses[0] != (version := self._version):
+            self._statuses = (version, {})
+        # Read once: another thread may put those of a newer version in their place.
+        _, statuses = self._statuses
+        if (status := statuses.get((is_busy, hangs))) is None:
+            status = statuses[is_busy, hangs] = self._made_status(is_busy=is_busy, hangs=hangs)
         return status
 
-    def _made_status(self) -> ModemStatus:
-        settings = self._settings
+    def _made_status(self, *, is_busy: bool, hangs: bool) -> ModemStatus:
+        settings, state, reason = self._settings, self._state, self._reason
+        if hangs:
+            state, reason = ModemState.HUNG, "has not answered the message in hand"
+        elif is_busy and state is ModemState.READY:
+            state = ModemState.BUSY
         return ModemStatus(
             id=self.id,
             name=settings.name,
             port=settings.port,
-            state=self._state,
-            reason=self._reason,
+            state=state,
+            reason=reason,
             active=settings.active,
             api_enabled=settings.api_enabled,
             is_default=settings.is_default,
@@ -233,7 +234,8 @@ class Modem:
                 # One bad modem must not take its thread down and stay away for ever.
                 log.exception("a modem failed", extra={"fields": {"modem": self.settings.name}})
                 self._recover(NoAnswer(f"internal error: {type(error).__name__}"))
-            self._wakeup.wait(next(self._delays))
+            rest_s = self._recovery.rest_s(time.monotonic())
+            self._wakeup.wait(max(_FIRST_RETRY_S, min(next(self._delays), rest_s)))
 
     def _place(self) -> Place:
         place = self._whereabouts.of(self.id) or Place(node=self.settings.device)

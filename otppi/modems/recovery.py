@@ -68,6 +68,10 @@ class Recovery:
             self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
         return self._rung
 
+    def rest_s(self, now_s: float) -> float:
+        """Return how long what was tried may still show its effect; inf if nothing is under way."""
+        return max(0.0, self._until_s - now_s) if self.is_under_way else math.inf
+
     def answered(self, now_s: float) -> None:
         """It can be worked with; whether it does its work is to be seen."""
         if self._answered_at_s is None:

@@ -1,6 +1,7 @@
 """Hardware that comes and goes, as udev tells it."""
 
 import logging
+import math
 import re
 import select
 import threading
@@ -34,6 +35,7 @@ _REMEMBERED = 20
 _TIMES_PER_DEVICE = 6
 _TIMES_IN_ALL = 300
 _PACE_S = 60.0
+_CALM_S = 5.0  # without news of any device
 _UNKNOWN_UART = "0"  # the `type` of a serial port that the kernel prepared and no chip stands behind
 _LONGEST_NAME = 40
 _LONGEST_PART = 60
@@ -60,6 +62,8 @@ class DeviceWatch:
         self._stopping = False
         self._found: dict[str, DeviceNotice] = {}  # by the path of the kernel
         self._told: dict[str, DeviceNotice] = {}
+        self._left: set[str] = set()  # what went and has not been told of as gone; it may be back by now
+        self._heard_at_s = -math.inf  # when udev told something last, by the clock of the boot
         self._recent: deque[tuple[float, DeviceNotice]] = deque(maxlen=_REMEMBERED)
         self._pace = Pace(per_name=_TIMES_PER_DEVICE, in_all=_TIMES_IN_ALL, within_s=_PACE_S)
         self._problem = "not looked at yet"
@@ -153,7 +157,7 @@ class DeviceWatch:
         ears = select.poll()
         ears.register(monitor.fileno(), select.POLLIN)
         ears.register(self._wakeup.fd, select.POLLIN)
-        rest_s = _HELD_S if self._found != self._told else _LOOK_AGAIN_S
+        rest_s = _HELD_S if self._left or self._found != self._told else _LOOK_AGAIN_S
         if not ears.poll(rest_s * 1000):
             self._expect_udev()
 
@@ -163,23 +167,31 @@ class DeviceWatch:
 
     def _take(self, device: pyudev.Device) -> None:
         path, action = device.device_path, device.action
+        self._heard_at_s = self._clock.boot_s()
         if action == "move":
             self._found.pop(_property(device, "DEVPATH_OLD"), None)
         if action == "remove":
             self._found.pop(path, None)
+            self._left.add(path)
         elif action in ("add", "move") and (notice := notice_of(device)):
             self._found[path] = notice
 
     def _tell(self, *, is_start: bool = False) -> None:
-        for path in [path for path in self._told if path not in self._found]:
-            if self._pace.allows(path, self._clock.boot_s()):
+        gone = [path for path in self._told if path in self._left or path not in self._found]
+        for path in gone:
+            if self._may_tell(path):
                 self._publish(replace(self._told.pop(path), is_present=False))
+        self._left = self._told.keys() & gone
         for path, notice in self._found.items():
-            if path not in self._told and self._pace.allows(path, self._clock.boot_s()):
+            if path not in self._told and self._may_tell(path):
                 self._told[path] = notice
                 self._publish(notice, is_news=not is_start)
             elif self._told.get(path, notice) != notice:
                 self._told[path] = notice
+
+    def _may_tell(self, path: str) -> bool:
+        now_s = self._clock.boot_s()
+        return self._pace.allows(path, now_s, has_calmed=now_s - self._heard_at_s >= _CALM_S)
 
     def _publish(self, notice: DeviceNotice, *, is_news: bool = True) -> None:
         if is_news:

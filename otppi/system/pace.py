@@ -12,13 +12,16 @@ class Pace:
         self._told: deque[tuple[float, str]] = deque()
         self._in_all = in_all
 
-    def allows(self, name: str, now_s: float) -> bool:
-        """Return whether it may be told, and if so count it; `now_s` never goes back."""
+    def allows(self, name: str, now_s: float, *, has_calmed: bool = False) -> bool:
+        """Return whether it may be told, and if so count it; `now_s` never goes back.
+
+        What has calmed down may be told however often it was.
+        """
         while self._told and self._told[0][0] <= now_s - self._within_s:
             self._told.popleft()
         if len(self._told) >= self._in_all:
             return False
-        if sum(one == name for _, one in self._told) >= self._per_name:
+        if not has_calmed and sum(one == name for _, one in self._told) >= self._per_name:
             return False
         self._told.append((now_s, name))
         return True

@@ -14,25 +14,34 @@ from pathlib import Path
 from tests.bench.baseline import BASELINE
 from tests.bench.burst import BURST
 from tests.bench.crowded import CROWDED
+from tests.bench.elsewhere import ELSEWHERE
 from tests.bench.failover import FAILOVER
 from tests.bench.idle import IDLE
 from tests.bench.latency import LATENCY
+from tests.bench.memory import MEMORY
+from tests.bench.one_hangs import ONE_HANGS
 from tests.bench.processes import REPOSITORY
+from tests.bench.recovery import RECOVERY
 from tests.bench.report import as_json, as_table, write_json
 from tests.bench.rows import CouldNotMeasure, Extent, Measurement, Row
 from tests.bench.slow_modems import SLOW_MODEMS
-from tests.bench.start import START
+from tests.bench.start import START, START_EIGHT
 from tests.bench.verify import VERIFY
 
 _MEASUREMENTS = (
     BASELINE,
     START,
+    START_EIGHT,
+    MEMORY,
     IDLE,
     LATENCY,
     BURST,
     VERIFY,
     *SLOW_MODEMS,
     *FAILOVER,
+    ELSEWHERE,
+    RECOVERY,
+    ONE_HANGS,
     *CROWDED,
 )
 _QUICK_IDLE_S = 2.0
@@ -48,7 +57,7 @@ def main() -> int:
     options.out.mkdir(parents=True, exist_ok=True)
     idle_s = _HOUR_S if options.idle_hour else _QUICK_IDLE_S if options.quick else _IDLE_S
     extent = Extent(folder=options.out.absolute(), quick=options.quick, idle_s=idle_s)
-    chosen = [one for one in _MEASUREMENTS if not options.only or one.name in options.only]
+    chosen = [one for one in _MEASUREMENTS if _is_wanted(one, options)]
     load_before, began_s = os.getloadavg()[0], time.monotonic()
     rows = [row for one in chosen for row in _measure(one, extent)]
     took_s = time.monotonic() - began_s
@@ -59,6 +68,12 @@ def main() -> int:
         options.out / "latest.json",
     )
     return int(any(row.fails_the_run for row in rows))
+
+
+def _is_wanted(measurement: Measurement, options: argparse.Namespace) -> bool:
+    if options.only:
+        return measurement.name in options.only
+    return not (options.quick and measurement.is_long)
 
 
 def _measure(measurement: Measurement, extent: Extent) -> Sequence[Row]:
@@ -79,7 +94,7 @@ def _measure(measurement: Measurement, extent: Extent) -> Sequence[Row]:
 
 def _read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Measure the gateway.")
-    parser.add_argument("--quick", action="store_true", help="a short form of everything")
+    parser.add_argument("--quick", action="store_true", help="a short form of all that can be short")
     parser.add_argument("--idle-hour", action="store_true", help="let the idle pause last an hour")
     parser.add_argument(
         "--only",

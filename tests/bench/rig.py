@@ -10,13 +10,15 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from otppi.modems.settings import ModemSettings
 from otppi.services.offline import administer
+from otppi.settings.store import SettingsStore
 from tests.bench import processes
 from tests.bench.caller import PASSWORD, USER, Connection, sms, verification
 from tests.bench.rows import CouldNotMeasure, Extent
@@ -32,9 +34,16 @@ class Rig:
     """`otppi serve` on a state folder of its own, with modems that are ready when the block is entered."""
 
     def __init__(
-        self, extent: Extent, *, modems: int, submit_s: float = 0.0, settings: Mapping[str, Any] | None = None
+        self,
+        extent: Extent,
+        *,
+        modems: int,
+        submit_s: float = 0.0,
+        settings: Mapping[str, Any] | None = None,
+        personalities: Sequence[str] = ("generic",),
     ) -> None:
         self.modems = modems
+        self._personalities = personalities
         self._extent = extent
         self._submit_s = submit_s
         self._settings = settings or {}
@@ -68,6 +77,14 @@ class Rig:
             self._ask_for(sms(999_000 + index), "0000")
         self.simulator.new_messages()
 
+    def wait_all_ready(self, limit_s: float) -> None:
+        """Wait until no modem is missing."""
+        deadline = time.monotonic() + limit_s
+        while self._health().get("modems_ready", 0) < self.modems:
+            if time.monotonic() > deadline:
+                raise CouldNotMeasure(f"not all modems were ready again after {limit_s:g} s")
+            time.sleep(0.1)
+
     def kill(self) -> None:
         """End the gateway without any courtesy."""
         self._process.kill()
@@ -92,14 +109,17 @@ class Rig:
         self.state_dir = self._folder(self._extent.folder) / "state"
         ram = self._folder(_RAM if os.access(_RAM, os.W_OK) else Path(tempfile.gettempdir()))
         self._log = ram / "log"
-        self.simulator = self._stack.enter_context(Simulator(ram / "ports", self.modems, self._submit_s))
-        self.port = _free_port()
+        self.simulator = self._stack.enter_context(
+            Simulator(ram / "ports", self.modems, self._submit_s, self._personalities)
+        )
+        self.port = free_port()
         self._configure()
         self.began_s = time.monotonic()
         self._process = self._start(ram / "runtime")
         self.listening_s = self._wait_listening()
         self.first_ready_s = self._wait_ready(1)
-        self._wait_ready(self.modems)
+        self.all_ready_s = self._wait_ready(self.modems)
+        self._wait_learned()
 
     def _folder(self, parent: Path) -> Path:
         folder = Path(tempfile.mkdtemp(prefix="otppi-bench-", dir=parent))
@@ -114,7 +134,7 @@ class Rig:
             "api.http_port": self.port,
             "api.https_enabled": False,
             "admin.host": "127.0.0.1",
-            "admin.http_port": _free_port(),
+            "admin.http_port": free_port(),
             **self._settings,
         }
         for path, value in settings.items():
@@ -151,6 +171,15 @@ class Rig:
             self._pause(f"has not {modems} modems ready")
         return time.monotonic() - self.began_s
 
+    def _wait_learned(self) -> None:
+        # What a modem tells of itself is saved once, a moment after it was ready for the first time.
+        while not all(one.imei and one.iccid for one in self._known_modems()):
+            self._pause("has not saved what its modems told")
+
+    def _known_modems(self) -> Iterable[ModemSettings]:
+        store = SettingsStore(self.state_dir, (ModemSettings,), None, read_only=True)
+        return store.items(ModemSettings).values()
+
     def _health(self) -> dict[str, Any]:
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/healthz", timeout=5.0) as answer:
@@ -169,7 +198,7 @@ class Rig:
         time.sleep(0.005)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -102,3 +102,5 @@ class Measurement:
     name: str
     rows: Sequence[RowSpec]
     run: Callable[[Extent], Readings]
+    # One that cannot be short is left out of the short form, unless it is asked for by name.
+    is_long: bool = False

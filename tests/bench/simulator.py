@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -49,9 +49,11 @@ class Sent:
 class Simulator:
     """Speaks the JSON lines of `python -m otppi.sim`."""
 
-    def __init__(self, directory: Path, modems: int, submit_s: float) -> None:
+    def __init__(
+        self, directory: Path, modems: int, submit_s: float, personalities: Sequence[str] = ("generic",)
+    ) -> None:
         command = [sys.executable, "-m", "otppi.sim", "--directory", str(directory)]
-        command += ["--modems", str(modems), "--submit-s", str(submit_s)]
+        command += ["--modems", str(modems), "--submit-s", str(submit_s), "--personality", *personalities]
         self._process = subprocess.Popen(
             command, cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
         )
@@ -92,6 +94,10 @@ class Simulator:
             sum(one["bytes_in"] + one["bytes_out"] for one in modems),
             tuple(sorted(moment for one in modems for moment in one["ctrl_z_s"])),
         )
+
+    def ctrl_z_by_modem(self) -> dict[str, list[float]]:
+        """Return for each modem when its messages were complete, by CLOCK_MONOTONIC."""
+        return {name: one["ctrl_z_s"] for name, one in self.ask("stats")["modems"].items()}
 
     def offences(self) -> list[str]:
         """Return the commands that no gateway may give."""
