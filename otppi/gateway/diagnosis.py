@@ -49,10 +49,11 @@ _ADVICE = {
     ModemState.ABSENT: "Check that it is plugged in and that its port is right.",
     ModemState.PIN_NEEDED: "Give its PIN: otppi sim pin enter MODEM, or in the modem's settings.",
     ModemState.PUK_BLOCKED: "Its operator has the PUK, often printed on the card it came in: otppi sim unblock MODEM",
-    ModemState.SIM_BLOCKED: "Check the SIM card: that it is in, the right way round, and free for this modem.",
+    ModemState.SIM_BLOCKED: "Check the SIM card: that it is in, the right way round, and free for this modem. "
+    "Then pull the modem out and put it in again: many notice a SIM only at their start.",
     ModemState.SEARCHING: "Check antenna and place, and that the SIM is active; it is asked again every few seconds.",
     ModemState.HUNG: "Nothing; in a minute and a half it has been brought back, or this says that it failed.",
-    ModemState.RECOVERING: "Nothing; other modems take its messages meanwhile.",
+    ModemState.RECOVERING: "Nothing; other modems that are ready take its messages meanwhile.",
     ModemState.FAILED: "Pull it out and put it in again; if that helps for a short time only, see that its power "
     "supply is strong enough (a powered hub), or replace it. It is tried on by itself.",
     ModemState.STARTING: "Wait a few seconds.",

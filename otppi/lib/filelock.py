@@ -16,19 +16,19 @@ class AlreadyHeld(Exception):
 
 
 @contextmanager
-def hold(path: Path) -> Iterator[None]:
+def hold(path: Path, *, waits: bool = False) -> Iterator[None]:
     """Hold the lock of this file for the duration of a block; the kernel frees it when the process dies.
 
     The file stays, because removing it would let two processes lock two files of one name.
 
     Raises:
-        AlreadyHeld: It is held elsewhere, in another process or in this one; does not wait.
+        AlreadyHeld: It is held elsewhere, in another process or in this one; never with `waits`, however long it takes.
         OSError: The file cannot be made.
     """
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(fd, fcntl.LOCK_EX if waits else fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise AlreadyHeld(path) from error
         yield

@@ -35,6 +35,15 @@ class NoAnswer(Exception):
     """A command got no final result in time; a late one will be told apart and dropped."""
 
 
+class Untold(NoAnswer):
+    """A result came, and nobody can tell whether it is this message's or an earlier one's."""
+
+    def __init__(self, reference: int | None) -> None:
+        """Take the newest TP-MR that came; None if the results of both messages have not come yet."""
+        super().__init__("a result came that may be of an earlier message")
+        self.reference = reference
+
+
 @dataclass(frozen=True)
 class Owed:
     """A message that was given to the modem and never answered; its TP-MR, if it can be foretold."""
@@ -106,6 +115,7 @@ class Channel:
             owed: An earlier message whose result is still missing, and may come now.
 
         Raises:
+            Untold: See there; only where something is owed.
             AtRefused, NoAnswer, PortGone: As for `command`.
         """
         self._settle()
@@ -120,16 +130,13 @@ class Channel:
             return reference
         # This may be the result of the earlier one; then ours is still to come, and second.
         self._owes_answer = True
-        if owed.reference is None:
-            until_s = min(until_s, time.monotonic() + _SECOND_RESULT_S)
         try:
-            second, _ = self._submit_result(pdu, owed, until_s)
+            second, _ = self._submit_result(pdu, owed, min(until_s, time.monotonic() + _SECOND_RESULT_S))
+        except Untold:
+            self._on_unsolicited(line)
+            raise Untold(reference) from None
         except NoAnswer:
-            if owed.reference is not None:
-                self._on_unsolicited(line)
-                raise
-            self._owes_answer = False
-            return reference
+            raise Untold(reference) from None
         self._on_unsolicited(line)
         return second
 
@@ -138,7 +145,8 @@ class Channel:
         if final.kind is not FinalKind.OK:
             if owed is not None:
                 # An error has no reference, so it proves nothing of either.
-                raise NoAnswer("an error came that may belong to an earlier message")
+                self._owes_answer = True
+                raise Untold(None)
             raise AtRefused("AT+CMGS", final)
         for line in lines:
             if (reference := parse.message_reference(line)) is not None:

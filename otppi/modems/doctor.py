@@ -208,7 +208,7 @@ def _of_other_port(stick: Stick, choice: PortChoice, line: SerialLine, *, must_a
         return Finding(
             subject=_port_subject(choice.port), level=Level.OK, words=f"takes commands too: {choice.why}"
         )
-    level = Level.DIFFERS if must_answer and "holds the port" not in found.problem else Level.OK
+    level = Level.DIFFERS if must_answer and not found.is_held else Level.OK
     return Finding(
         subject=_port_subject(choice.port), level=level, words=f"takes no commands now: {found.problem}"
     )

@@ -103,7 +103,12 @@ class ModemFinder:
                 matters = news.section == ModemSettings.key
             case _:
                 matters = news.state is ModemState.ABSENT
-        if matters and not self._stop.is_set():
+        if matters:
+            self.look_soon()
+
+    def look_soon(self) -> None:
+        """Look when devices have come to rest, and ask anew how often to look; returns at once."""
+        if not self._stop.is_set():
             self._wakeup.ring()
 
     def look(self) -> None:

@@ -12,7 +12,7 @@ from otppi.modems.channel import AtRefused, Channel, NoAnswer
 from otppi.modems.families import family_of
 from otppi.modems.families.family import Family, Question
 from otppi.modems.families.generic import GENERIC
-from otppi.modems.parse import FinalKind
+from otppi.modems.parse import Final, FinalKind
 from otppi.modems.refused_pins import Code, RefusedPins, SpentTries
 
 log = logging.getLogger(__name__)
@@ -21,15 +21,17 @@ _PIN_LIMIT_S = 20.0
 # 3GPP TS 27.007, 9.2: CME errors of a SIM.
 _CME_NO_SIM = 10
 _CME_SIM_BUSY = 14
-# Phone failure, no connection, operation not allowed or supported, SIM absent, failed or busy: no try was spent.
-_CME_PIN_NOT_TRIED = frozenset({0, 1, 3, 4, _CME_NO_SIM, 13, _CME_SIM_BUSY})
-
-
-# TS 27.007, 9.2: where AT+CPIN? is refused instead of answered.
+_CME_PUK_NEEDED = 12
+_CME_WRONG_PASSWORD = 16
+# What these say of a code that was given is sure. Others, such as 3 (not allowed), 4 (not supported) or a bare ERROR,
+# may be all that a modem has to say of a wrong one.
+_CME_WRONG_CODE = frozenset({_CME_PUK_NEEDED, _CME_WRONG_PASSWORD})
+_CME_NOT_TRIED = frozenset({_CME_NO_SIM, _CME_SIM_BUSY})
+# Where AT+CPIN? is refused instead of answered.
 _STATES_BY_CME = {
     _CME_NO_SIM: SimState.ABSENT,
     11: SimState.PIN_NEEDED,
-    12: SimState.PUK_NEEDED,
+    _CME_PUK_NEEDED: SimState.PUK_NEEDED,
     _CME_SIM_BUSY: SimState.BUSY,
 }
 # What a SIM that waits for a code waits for.
@@ -167,6 +169,8 @@ def try_code(
 ) -> None:
     """Give a command that spends a try if its first secret is wrong; not again with one that was refused.
 
+    Where nobody knows whether a try was spent, it counts as one.
+
     `command` has `{}` for each secret, which is never shown.
 
     Raises:
@@ -202,18 +206,32 @@ def try_code(
     try:
         channel.command(command.format(*secrets), timeout_s=_PIN_LIMIT_S, shown=shown)
     except AtRefused as error:
-        if error.final.kind is FinalKind.CME_ERROR and error.final.number in _CME_PIN_NOT_TRIED:
+        tries = pin_tries(channel, family) if tries is not None else None
+        was_wrong = _was_wrong(error.final, left, tries_left(tries, code))
+        if was_wrong is False:
             with _noted("a try that was none"):
                 spent.take_back(code)
-            raise SimBlocked(f"the SIM is not ready ({error.final})", SimState.FAILED) from error
-        with _noted("a refused code"):
-            spent.refuse(code, secrets[0])
-        tries = pin_tries(channel, family)
+            raise SimBlocked(f"the SIM is not ready ({error.final})", SimState.FAILED, tries) from error
         if tries is not None and tries.pin == 0:
             state = SimState.PUK_NEEDED
+        if was_wrong is None:
+            reason = f"the modem does not tell whether the SIM refused the {code} ({error.final})"
+            raise SimBlocked(reason, state, tries) from error
+        with _noted("a refused code"):
+            spent.refuse(code, secrets[0])
         raise SimBlocked(f"the SIM refused the {code} ({error.final})", state, tries) from error
     with _noted("a code that was taken"):
         spent.forget(code)
+
+
+def _was_wrong(final: Final, left: int | None, left_now: int | None) -> bool | None:
+    """Whether a code that was not taken has cost a try, by the result and the tries before and now; None: unknown."""
+    number = final.number if final.kind is FinalKind.CME_ERROR else None
+    if number in _CME_WRONG_CODE:
+        return True
+    if left is not None and left_now is not None and left_now <= left:
+        return left_now < left
+    return False if number in _CME_NOT_TRIED else None
 
 
 @contextlib.contextmanager
@@ -256,7 +274,7 @@ def registration(channel: Channel) -> Registration:
     """Ask whether the network has the modem, for calls and messages, LTE and packets (TS 27.007)."""
     found = []
     for command, prefix in (("AT+CREG?", "+CREG:"), ("AT+CEREG?", "+CEREG:"), ("AT+CGREG?", "+CGREG:")):
-        with contextlib.suppress(AtRefused, NoAnswer):
+        with contextlib.suppress(AtRefused):
             lines = channel.command(command, expect=prefix)
             found += [state for line in lines if (state := parse.registration(line))]
         if found and found[-1].is_registered:

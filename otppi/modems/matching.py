@@ -35,7 +35,6 @@ class Matching:
     """Who is who."""
 
     found: Mapping[str, FoundModem] = field(default_factory=dict)  # by the id of the settings
-    learned: Mapping[str, str] = field(default_factory=dict)  # IMEIs that the settings are to keep, by id
     new: tuple[FoundModem, ...] = ()  # not in the settings
     conflicts: tuple[str, ...] = ()  # what a person should look at, in words
 
@@ -59,9 +58,7 @@ def match(configured: Mapping[str, Configured], present: Sequence[FoundModem]) -
         found |= taken
         rest = [one for one in rest if one not in taken.values()]
     unknown = {one: settings for one, settings in configured.items() if not settings.imei}
-    by_port = _by_port(unknown, rest)
-    learned = {one: modem.identity.imei for one, modem in by_port.items() if modem.identity.imei}
-    found |= by_port
+    found |= _by_port(unknown, rest)
     # One that hangs tells no IMEI, and is still where it was.
     missing = {one: settings for one, settings in configured.items() if one not in found and settings.imei}
     found |= _by_port(missing, [one for one in rest if not one.identity.imei])
@@ -69,7 +66,7 @@ def match(configured: Mapping[str, Configured], present: Sequence[FoundModem]) -
     for modem_id, stranger in _by_port(missing, rest).items():
         settings = configured[modem_id]
         conflicts.append(stranger_at(settings.port, settings, stranger.identity.imei))
-    return Matching(found=found, learned=learned, new=tuple(rest), conflicts=tuple(conflicts))
+    return Matching(found=found, new=tuple(rest), conflicts=tuple(conflicts))
 
 
 def is_another(settings: Configured, imei: str) -> bool:

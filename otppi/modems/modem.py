@@ -6,7 +6,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -30,7 +30,8 @@ from otppi.modems import introduction
 from otppi.modems.asking import Asking
 from otppi.modems.channel import AtRefused, Channel, NoAnswer
 from otppi.modems.errand import Conversation, Errand, Errands
-from otppi.modems.families import family_of
+from otppi.modems.families import family_of, family_on_usb
+from otppi.modems.families.family import Family
 from otppi.modems.families.generic import GENERIC
 from otppi.modems.introduction import SimBlocked
 from otppi.modems.matching import is_another, stranger_at
@@ -60,12 +61,16 @@ _SIM_STATES = {SimState.PIN_NEEDED: ModemState.PIN_NEEDED, SimState.PUK_NEEDED: 
 # These a restart of the modem may cure; others wait for a person.
 _SIM_TROUBLE = frozenset({SimState.FAILED, SimState.BUSY})
 _RECOVERING = {
-    None: "is waited for",
+    None: "it is waited for",
     Rung.REOPEN: "its port is opened anew",
     Rung.RESTART: "it is told to start anew",
     Rung.REPLUG: "its USB port is switched off and on",
 }
-_Trouble = NoAnswer | AtRefused | SimBlocked | PortGone
+_TROUBLES: Mapping[type[Exception], ModemState] = {
+    PortGone: ModemState.ABSENT,
+    AtRefused: ModemState.RECOVERING,
+}
+_Trouble = NoAnswer | AtRefused | PortGone
 
 
 class Modem:
@@ -104,6 +109,7 @@ class Modem:
         self._family = GENERIC
         self._was_met = False
         self._unlocked_by = settings
+        self._was_restarted_for_sim = False
         self._stick = ""  # the USB device that it was at last
         self._signal: Signal | None = None
         self._registration = Registration.UNKNOWN
@@ -216,37 +222,46 @@ class Modem:
         try:
             self._live()
         finally:
-            self._whereabouts.release(self.id)
+            self._whereabouts.release(self.id, self)
 
     def _live(self) -> None:
         while not self._stopping:
             try:
-                self._with_port()
-                continue
-            except PortGone as error:
-                self._whereabouts.release(self.id)
-                self._sending.forget_owed()
-                self._sweep_at_s = 0.0  # another SIM may come
-                self._lost(error)
-            except (NoAnswer, AtRefused, SimBlocked) as error:
-                self._recover(error)
-            except Exception as error:
+                if self._tried_port():
+                    continue
+            except Exception:
                 # One bad modem must not take its thread down and stay away for ever.
                 log.exception("a modem failed", extra={"fields": {"modem": self.settings.name}})
-                self._recover(NoAnswer(f"internal error: {type(error).__name__}"))
+                self._become(ModemState.FAILED, "internal error; see the log")
             rest_s = self._recovery.rest_s(time.monotonic())
             self._wakeup.wait(max(_FIRST_RETRY_S, min(next(self._delays), rest_s)))
+
+    def _tried_port(self) -> bool:
+        """Work with the modem as long as that goes; False if it is to be tried again after a pause."""
+        try:
+            self._with_port()
+        except PortGone as error:
+            self._whereabouts.release(self.id, self)
+            self._sending.forget_owed()
+            self._sweep_at_s = 0.0  # another SIM may come
+            self._lost(error)
+            return False
+        except (NoAnswer, AtRefused) as error:
+            self._recover(error)
+            return False
+        return True
 
     def _place(self) -> Place:
         place = self._whereabouts.of(self.id) or Place(node=self.settings.device)
         if not place.node:
             raise PortGone(place.why or "it has not been found")
-        self._stick = place.stick
+        # While a stick starts anew it is seen without its ports, and the settings are all there is.
+        self._stick = place.stick or self._stick
         return place
 
     def _with_port(self) -> None:
         place = self._place()
-        self._whereabouts.claim(self.id, place.node)
+        self._whereabouts.claim(self.id, place.node, self)
         transport = SerialTransport(place.node, self.settings.line, self._wakeup)
         try:
             self._live_at(Channel(transport, self._hear), place)
@@ -269,8 +284,6 @@ class Modem:
                 if self._run_errand(channel):
                     is_set_up = False
             except SimBlocked as error:
-                if error.state in _SIM_TROUBLE:
-                    raise
                 self._wait_for_sim(channel, error)
                 is_set_up = False
             except NoAnswer as error:
@@ -283,7 +296,7 @@ class Modem:
                 is_set_up = False
 
     def _set_up(self, channel: Channel, place: Place) -> None:
-        if not (self._recovery.is_under_way or self._recovery.has_failed):
+        if self._state is ModemState.ABSENT:
             self._become(ModemState.STARTING)
         introduction.set_up(channel)
         family, own = introduction.meet(channel, place.usb)
@@ -292,6 +305,7 @@ class Modem:
         self._identity = own
         self.errands.open()
         self._unlock(channel)
+        self._was_restarted_for_sim = False
         introduction.prepare_sending(channel, family)
         self._identity = introduction.identity(channel, family, own)
         self._learn_sim()
@@ -312,10 +326,16 @@ class Modem:
         self._recovery.answered(time.monotonic())
         asks_at_s = time.monotonic() + _SIM_RETRY_S
         while (rest_s := asks_at_s - time.monotonic()) > 0:
-            if self._stopping or self.errands or not self.settings.opens_sim_like(self._unlocked_by):
-                break
-            channel.idle(rest_s)
-        self._run_errand(channel)
+            if self._run_errand(channel) or not self.settings.opens_sim_like(self._unlocked_by):
+                return
+            if self._stopping:
+                return
+            channel.idle(min(rest_s, _PROBE_INTERVAL_S))
+            channel.command("AT")
+        if blocked.state in _SIM_TROUBLE and not self._was_restarted_for_sim:
+            self._was_restarted_for_sim = True
+            self._tell_to_restart(channel, self._family)
+            channel.idle(_AFTER_RESTART_S)
 
     def _run_errand(self, channel: Channel) -> bool:
         if (errand := self.errands.take()) is None:
@@ -332,12 +352,17 @@ class Modem:
             self._recover(error)
             return
         self._recovery.forget()
-        self._delays = delays_s(_FIRST_RETRY_S, _LONGEST_RETRY_S)
+        self._was_met, self._stick = False, ""  # what comes there next may be something else
+        if self._state is not ModemState.ABSENT:
+            self._delays = delays_s(_FIRST_RETRY_S, _LONGEST_RETRY_S)
         self._become(ModemState.ABSENT, str(error))
 
     def _recover(self, trouble: _Trouble) -> None:
         """Do the next thing that may bring the modem back; waits some seconds at most."""
-        rung = self._recovery.next_rung(time.monotonic(), self._possible_rungs())
+        if self._stopping:
+            return
+        is_gone = isinstance(trouble, PortGone)
+        rung = self._recovery.next_rung(time.monotonic(), self._possible_rungs(), is_gone=is_gone)
         if self._recovery.has_failed:
             self._become(ModemState.FAILED, str(trouble))
         else:
@@ -351,32 +376,38 @@ class Modem:
             self._replug()
 
     def _possible_rungs(self) -> frozenset[Rung]:
+        rungs = {Rung.REOPEN}
         # What never answered as a modem does may be something else.
-        if not (self._was_met or self.settings.imei):
-            return frozenset({Rung.REOPEN})
-        rungs = {Rung.REOPEN, Rung.RESTART}
-        if self._restart_usb is not None and self._stick:
+        if self._was_met or self.settings.imei:
+            rungs.add(Rung.RESTART)
+        if self._restart_usb is not None and self._stick and (self._was_met or self._is_modem_by_usb()):
             rungs.add(Rung.REPLUG)
         return frozenset(rungs)
+
+    def _is_modem_by_usb(self) -> bool:
+        place = self._whereabouts.of(self.id)
+        return place is not None and family_on_usb(place.usb) is not None
 
     def _restart(self) -> None:
         self._delays = delays_s(_AFTER_RESTART_S, _LONGEST_RETRY_S)
         with contextlib.suppress(PortGone):
             place = self._place()
             family = self._family if self._was_met else family_of(place.usb, "", "")
-            with contextlib.closing(
-                SerialTransport(place.node, self.settings.line, self._wakeup)
-            ) as transport:
-                channel = Channel(transport, self._hear)
-                # Some sticks know their family's command and do nothing about it.
-                for command in dict.fromkeys((family.restart, GENERIC.restart)):
-                    channel.call_out(command)
+            transport = SerialTransport(place.node, self.settings.line, self._wakeup)
+            with contextlib.closing(transport):
+                self._tell_to_restart(Channel(transport, self._hear), family)
+
+    def _tell_to_restart(self, channel: Channel, family: Family) -> None:
+        self._sending.forget_owed()
+        for command in family.restarts:
+            channel.call_out(command)
 
     def _replug(self) -> None:
         self._delays = delays_s(_AFTER_RESTART_S, _LONGEST_RETRY_S)
         if self._restart_usb is None:
             return
-        self._whereabouts.release(self.id)
+        self._sending.forget_owed()
+        self._whereabouts.release(self.id, self)
         try:
             self._restart_usb(self._stick)
         except HostError as error:
@@ -400,11 +431,13 @@ class Modem:
         asks_at_s = time.monotonic() + _SEARCH_INTERVAL_S
         while not (self._stopping or self.errands) and (rest_s := asks_at_s - time.monotonic()) > 0:
             channel.idle(rest_s)
-        self._unlock(channel)  # somebody may have taken the SIM out
         self._probe(channel)
+        self._unlock(channel)  # somebody may have taken the SIM out
 
     def _serve(self, channel: Channel) -> None:
         """Do jobs until it is to stop, has lost the network, or is to do something that takes long."""
+        if self._stopping:
+            return
         self._queue.join(self.id, self._wakeup)
         self._become(ModemState.READY)
         self._delays = delays_s(_FIRST_RETRY_S, _LONGEST_RETRY_S)
@@ -465,8 +498,7 @@ class Modem:
                 job.fail(error.outcome)
                 return
             # Whoever hears of the outcome and sends again must find the modem so.
-            gone = isinstance(error.cause, PortGone)
-            self._become(ModemState.ABSENT if gone else ModemState.HUNG, str(error.cause))
+            self._become(_TROUBLES.get(type(error.cause), ModemState.HUNG), str(error.cause))
             job.fail(error.outcome)
             raise error.cause from None
         self._queue.note_duration(self.id, finished.duration_s)

@@ -29,7 +29,7 @@ class Final:
         """Return it in the form that manuals list."""
         name = self.kind.name.replace("_", " ")
         if self.number is not None:
-            known = (_CMS_WORDS if self.kind is FinalKind.CMS_ERROR else _CME_WORDS).get(self.number)
+            known = _WORDS[self.kind].get(self.number)
             return f"+{name}: {self.number}" + (f" ({known})" if known else "")
         return f"+{name}: {self.words}" if self.words else name
 
@@ -90,7 +90,8 @@ _CME_WORDS = {
     50: "incorrect parameters",
     100: "unknown",
 }
-_CMS_NUMBERS = {words.lower(): number for number, words in _CMS_WORDS.items()}
+_WORDS = {FinalKind.CMS_ERROR: _CMS_WORDS, FinalKind.CME_ERROR: _CME_WORDS}
+_NUMBERS = {kind: {said.lower(): number for number, said in words.items()} for kind, words in _WORDS.items()}
 
 # Words that some firmware uses for ERROR. COMMAND NOT SUPPORT and TOO MANY PARAMETERS are Huawei's
 # (they stand in ModemManager's and gammu's tables of final results).
@@ -115,8 +116,7 @@ def final_result(line: str) -> Final | None:
     words = match[2].strip()
     if words.isdigit():
         return Final(kind, int(words))
-    number = _CMS_NUMBERS.get(words.lower()) if kind is FinalKind.CMS_ERROR else None
-    return Final(kind, number, words)
+    return Final(kind, _NUMBERS[kind].get(words.lower()), words)
 
 
 def leaves_outcome_unknown(final: Final) -> bool:

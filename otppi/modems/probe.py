@@ -12,7 +12,7 @@ from otppi.modems import introduction
 from otppi.modems.channel import AtRefused, Channel, NoAnswer
 from otppi.modems.families.family import Family
 from otppi.modems.ports import PortChoice
-from otppi.modems.transport import PortGone, SerialLine, SerialTransport
+from otppi.modems.transport import PortGone, PortHeld, SerialLine, SerialTransport
 
 _FIRST_ANSWER_S = 1.0
 _SECOND_ANSWER_S = 2.0
@@ -28,17 +28,19 @@ class FoundModem:
     family: Family | None = None  # None: it did not answer, or nobody may ask
     identity: Identity = field(default_factory=Identity)
     problem: str = ""  # why it did not answer
+    is_held: bool = False  # another program has the port
 
 
 def find(stick: Stick, choices: Iterable[PortChoice], line: SerialLine) -> FoundModem | None:
     """Ask the ports of a stick, one after the other, until one answers; takes up to 3 s for each that does not.
 
-    Returns the first that answered; else the first at all, with the problem; None if there was none to ask.
+    Returns the first that answered or is held; else the first at all, with the problem; None if there was none to ask.
     """
     silent: FoundModem | None = None
     for choice in choices:
         found = ask(stick, choice, line)
-        if found.family is not None:
+        # Who holds a port of a modem works with it, and by another port it would have two masters.
+        if found.family is not None or found.is_held:
             return found
         silent = silent or found
     return silent
@@ -47,11 +49,11 @@ def find(stick: Stick, choices: Iterable[PortChoice], line: SerialLine) -> Found
 def ask(stick: Stick, choice: PortChoice, line: SerialLine) -> FoundModem:
     """Say AT, then ask for maker, model and IMEI. A port that a program has open is not touched."""
     port, why = choice.port, choice.why
-    if names := holders(port.node):
-        # The lock alone would not do: root may open a port that another has for itself.
-        return FoundModem(stick=stick, port=port, why=why, problem=f"{', '.join(names)} holds the port")
     wakeup = Wakeup()
     try:
+        if names := holders(port.node):
+            # The lock alone would not do: root may open a port that another has for itself.
+            raise PortHeld(f"{', '.join(names)} holds the port")
         with contextlib.closing(SerialTransport(port.node, line, wakeup)) as transport:
             channel = Channel(transport, lambda _: None)
             _greet(channel)
@@ -60,7 +62,8 @@ def ask(stick: Stick, choice: PortChoice, line: SerialLine) -> FoundModem:
                 stick=stick, port=port, why=f"{why}; it answered", family=family, identity=identity
             )
     except (PortGone, NoAnswer, AtRefused) as error:
-        return FoundModem(stick=stick, port=port, why=why, problem=str(error))
+        is_held = isinstance(error, PortHeld)
+        return FoundModem(stick=stick, port=port, why=why, problem=str(error), is_held=is_held)
     finally:
         wakeup.close()
 

@@ -2,9 +2,10 @@
 
 import math
 from collections.abc import Collection
-from enum import Enum
+from enum import Enum, unique
 
 
+@unique
 class Rung(Enum):
     """What is tried, gentlest first; the value says for how many seconds it may show its effect."""
 
@@ -34,6 +35,7 @@ class Recovery:
         self._until_s = -math.inf
         self._answered_at_s: float | None = None  # None while it is in trouble
         self._pause_s = Rung.ALARM.value
+        self._is_gone = False  # its port was missing when a person was called
 
     @property
     def is_under_way(self) -> bool:
@@ -43,7 +45,7 @@ class Recovery:
     @property
     def took_port_away(self) -> bool:
         """Whether its port may be missing because of what was tried."""
-        return self.is_under_way and self._rung in (Rung.RESTART, Rung.REPLUG)
+        return self.is_under_way and (self._rung in (Rung.RESTART, Rung.REPLUG) or self._is_gone)
 
     def may_drain(self, now_s: float) -> bool:
         """Take note of trouble at an open port; False if more than the gentlest thing is called for."""
@@ -53,17 +55,24 @@ class Recovery:
         self._rung, self._until_s = Rung.DRAIN, now_s
         return True
 
-    def next_rung(self, now_s: float, possible: Collection[Rung]) -> Rung | None:
-        """Take note of trouble and say what to do about it; None while the last thing may still help."""
+    def next_rung(self, now_s: float, possible: Collection[Rung], *, is_gone: bool = False) -> Rung | None:
+        """Take note of trouble and say what to do about it; None while the last thing may still help.
+
+        Args:
+            now_s: The time.
+            possible: What can be tried with this modem, beside calling a person.
+            is_gone: Whether the trouble is that its port is missing.
+        """
         if self._is_over(now_s):
             self.forget()
-        elif self._answered_at_s is None and now_s < self._until_s:
+        answered, self._answered_at_s = self._answered_at_s is not None, None
+        # Who was called for a modem that comes and goes is given time.
+        if now_s < self._until_s and (not answered or self._rung is Rung.ALARM):
             return None
-        self._answered_at_s = None
         self._rung = self._above(possible)
         self._until_s = now_s + self._rung.value
         if self._rung is Rung.ALARM:
-            self.has_failed = True
+            self.has_failed, self._is_gone = True, is_gone
             self._until_s = now_s + self._pause_s
             self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
         return self._rung

@@ -2,13 +2,13 @@
 
 import json
 import logging
-import threading
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
 from otppi.lib.atomicfile import write_atomically
+from otppi.lib.filelock import hold
 from otppi.lib.passwords import hash_password, verify_password
 from otppi.model.modems import is_another_sim
 
@@ -45,7 +45,7 @@ class RefusedPins:
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        self._lock = threading.Lock()
+        self._lock = file.with_name(f"{file.name}.lock")
 
     def __bool__(self) -> bool:
         """Whether anything is remembered of any SIM."""
@@ -67,7 +67,7 @@ class RefusedPins:
 
     def change(self, change: Callable[[list[_Try]], Iterable[_Try]]) -> None:
         """Replace them; on the disk when this returns."""
-        with self._lock:
+        with hold(self._lock, waits=True):
             before = self.tries()
             after = list(change(before))
             if after != before:

@@ -12,7 +12,7 @@ from otppi.model.events import Outcome, SmsFinished
 from otppi.model.pdu import submit_pdus
 from otppi.model.results import SmsReceipt
 from otppi.modems import parse
-from otppi.modems.channel import AtRefused, Channel, NoAnswer, Owed
+from otppi.modems.channel import AtRefused, Channel, NoAnswer, Owed, Untold
 from otppi.modems.transport import PortGone
 from otppi.modems.work import SmsJob
 
@@ -130,8 +130,10 @@ class Sending:
         except (AtRefused, NoAnswer, PortGone) as error:
             outcome = _delivery_error(error, submitted, bool(references))
             self._not_sent(finished, outcome, began_s, was_owed)
-            refused = isinstance(error, AtRefused) and submitted
-            raise Unsent(outcome, error, is_in_question=not refused) from error
+            if isinstance(error, Untold) and error.reference is not None:
+                self._late, self._last_reference = None, error.reference
+            answered = isinstance(error, AtRefused | Untold) and submitted
+            raise Unsent(outcome, error, is_in_question=not answered) from error
         finally:
             self.asked_at_s = None
         if self._late is not None and not self._late.may_still_come(self._last_reference):
@@ -146,8 +148,8 @@ class Sending:
         return receipt, replace(finished, duration_s=time.monotonic() - began_s)
 
     def forget_owed(self) -> None:
-        """The device went away, and what it owed is gone with it."""
-        self._late = None
+        """The device went away or started anew: what it owed is gone, and it may count its messages anew."""
+        self._late = self._last_reference = None
 
     def hear_late_result(self) -> None:
         """A `+CMGS` came that nobody waits for: the result of a message whose outcome was called unknown."""

@@ -123,7 +123,11 @@ def operators(channel: Channel) -> list[FoundOperator]:
 def choose_operator(channel: Channel, code: str) -> None:
     """Register with an operator by its code, or with any if that is empty; may take minutes.
 
-    One that does not take the SIM leaves the choice to the modem, because it would stay without a network.
+    One that does not take the SIM, or is silent about it, leaves the choice to the modem, because it would stay
+    without a network.
+
+    Raises:
+        NoAnswer: The modem was told so too, and nobody knows whether it heard.
     """
     if not code:
         _do(channel, "AT+COPS=0", _REGISTER_LIMIT_S)
@@ -131,9 +135,17 @@ def choose_operator(channel: Channel, code: str) -> None:
     try:
         _do(channel, f'AT+COPS=1,2,"{code}"', _REGISTER_LIMIT_S)
     except SimToolError as error:
-        with contextlib.suppress(AtRefused):
-            channel.command("AT+COPS=0", timeout_s=_REGISTER_LIMIT_S)
-        raise SimToolError(f"{error}; the modem chooses by itself again") from error
+        reason = str(error)
+    except NoAnswer:
+        if not channel.resynchronise():
+            channel.call_out("AT+COPS=0")
+            raise
+        reason = "it did not answer in time"
+    else:
+        return
+    with contextlib.suppress(AtRefused):
+        channel.command("AT+COPS=0", timeout_s=_REGISTER_LIMIT_S)
+    raise SimToolError(f"{reason}; the modem chooses by itself again")
 
 
 def write_imei(channel: Channel, family: Family, imei: str) -> None:
@@ -150,7 +162,8 @@ def restart(channel: Channel, family: Family) -> None:
     Raises:
         PortGone: Always; whoever has the port is to open it anew.
     """
-    channel.call_out(family.restart)
+    for command in family.restarts:
+        channel.call_out(command)
     raise PortGone("it starts anew")
 
 

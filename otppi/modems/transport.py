@@ -15,10 +15,15 @@ from otppi.lib.wakeup import Wakeup
 
 _WRITE_LIMIT_S = 10.0
 _READ_SIZE = 4096
+_HELD = (errno.EAGAIN, errno.EBUSY)
 
 
 class PortGone(Exception):
     """The port cannot be opened, or went away while it was open."""
+
+
+class PortHeld(PortGone):
+    """Another program has the port."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +47,8 @@ class SerialTransport:
         """Open and lock the port.
 
         Raises:
-            PortGone: It does not exist, another program holds it, or the line cannot be set so.
+            PortHeld: Another program has it.
+            PortGone: It does not exist, or the line cannot be set so.
         """
         try:
             self._serial = serial.Serial(
@@ -56,8 +62,9 @@ class SerialTransport:
             )
             self._fd = self._serial.fileno()
             fcntl.ioctl(self._fd, termios.TIOCEXCL)
-        except (serial.SerialException, ValueError, OSError) as error:
-            raise PortGone(_reason(error, port)) from error
+        except (serial.SerialException, termios.error, ValueError, OSError) as error:
+            kind = PortHeld if getattr(error, "errno", None) in _HELD else PortGone
+            raise kind(_reason(error, port)) from error
         self._wakeup = wakeup
         self._poll = select.poll()
         self._poll.register(self._fd, select.POLLIN)
@@ -127,7 +134,7 @@ def _reason(error: Exception, port: str = "") -> str:
     number = getattr(error, "errno", None)
     if number == errno.ENOENT:
         return "the port does not exist"
-    if number in (errno.EAGAIN, errno.EBUSY):
+    if number in _HELD:
         return f"{', '.join(holders(port)) or 'another program'} holds the port"
     if number in (errno.EACCES, errno.EPERM):
         return "no permission to open the port"

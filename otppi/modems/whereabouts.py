@@ -24,9 +24,8 @@ class Whereabouts:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._places: Mapping[str, Place] = {}
-        self._claims: dict[
-            str, str
-        ] = {}  # by modem: the port that it opened last and that was not gone since
+        # By modem: the port that it opened last and that was not gone since, and who opened it.
+        self._claims: dict[str, tuple[str, object]] = {}
 
     def of(self, modem_id: str) -> Place | None:
         """Return where a modem is; None if nobody knows better than its settings."""
@@ -44,23 +43,27 @@ class Whereabouts:
     def claims(self) -> Mapping[str, str]:
         """The ports of our own modems, by modem; also of one that hangs and is about to be opened anew."""
         with self._lock:
-            return dict(self._claims)
+            return {modem_id: port for modem_id, (port, _) in self._claims.items()}
 
-    def claim(self, modem_id: str, port: str) -> None:
-        """Take a port for a modem.
+    def claim(self, modem_id: str, port: str, owner: object) -> None:
+        """Take a port for a modem; `owner` is who works with it.
 
         Raises:
-            PortGone: Another modem of ours has it.
+            PortGone: Another modem of ours has it, or an earlier owner has not let go of this one.
         """
         with self._lock:
-            if any(port == taken and one != modem_id for one, taken in self._claims.items()):
-                raise PortGone("another modem of the settings has the port")
-            self._claims[modem_id] = port
+            for one, (taken, other) in self._claims.items():
+                if port == taken and one != modem_id:
+                    raise PortGone("another modem of the settings has the port")
+                if one == modem_id and other is not owner:
+                    raise PortGone("what was asked of it before the change is not done yet")
+            self._claims[modem_id] = port, owner
 
-    def release(self, modem_id: str) -> None:
+    def release(self, modem_id: str, owner: object) -> None:
         """Give the port of a modem back: it is gone, or it is not the modem's own."""
         with self._lock:
-            self._claims.pop(modem_id, None)
+            if self._claims.get(modem_id, ("", None))[1] is owner:
+                del self._claims[modem_id]
 
 
 def _node(places: Mapping[str, Place], modem_id: str) -> str:

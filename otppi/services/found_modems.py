@@ -51,9 +51,7 @@ class FoundModems:
 
     def start(self) -> None:
         """Begin to look, and to hear what comes and goes."""
-        self._bus.subscribe(
-            "modem-finder", self._finder.hear, DeviceNotice, SettingsChanged, ModemStateChanged
-        )
+        self._bus.subscribe("modem-finder", self._hear, DeviceNotice, SettingsChanged, ModemStateChanged)
         self._finder.start()
 
     def stop(self) -> None:
@@ -114,6 +112,12 @@ class FoundModems:
                 advice="See what is plugged in: otppi modem found. To let a modem take the place of another: "
                 "otppi modem use NODE --name NAME",
             )
+
+    def _hear(self, news: DeviceNotice | SettingsChanged | ModemStateChanged) -> None:
+        if isinstance(news, SettingsChanged) and news.section == GeneralSettings.key:
+            self._finder.look_soon()  # it may be to look more often
+        else:
+            self._finder.hear(news)
 
     def _add_by_itself(self, one: FoundModem) -> None:
         modems, imei = self._store.items(ModemSettings), one.identity.imei

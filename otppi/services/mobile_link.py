@@ -11,6 +11,7 @@ from otppi.model.mobile import MobileLink
 from otppi.modems import introduction
 from otppi.modems.channel import AtRefused, Channel, NoAnswer
 from otppi.modems.introduction import SimBlocked
+from otppi.modems.matching import is_another, stranger_at
 from otppi.modems.refused_pins import RefusedPins
 from otppi.modems.settings import ModemSettings
 from otppi.modems.transport import PortGone, SerialTransport
@@ -121,7 +122,12 @@ def _made_ready(link: MobileLink, settings: ModemSettings, state_dir: Path) -> E
             introduction.set_up(channel)
             if link.is_gsm:
                 refused = RefusedPins(StateFolder(state_dir).refused_pins)
-                introduction.unlock(channel, link.modem_id, settings.sim_pin, refused)
+                family, own = introduction.meet(channel)
+                if is_another(settings, own.imei):
+                    raise PortGone(stranger_at(settings.device, settings, own.imei))
+                introduction.unlock(
+                    channel, link.modem_id, settings.sim_pin, refused, family, iccid=settings.iccid
+                )
         finally:
             transport.close()
     except SimBlocked as error:

@@ -30,8 +30,7 @@ class SimTools:
     Modems are called by name or id; every method raises OtpPiError with a reason for a person.
 
     The SIM is told first and the settings second, on the modem's thread. Where the power goes between the two, the
-    old PIN is tried once at the next start, refused, and not tried again. New settings make the pool open the modem
-    anew as soon as the conversation is over.
+    old PIN is tried once at the next start, refused, and not tried again.
     """
 
     def __init__(self, store: SettingsStore, pool: ModemPool, refused: RefusedPins, clock: Clock) -> None:

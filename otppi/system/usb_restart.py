@@ -13,7 +13,8 @@ from otppi.system.serialports import present_sticks
 
 log = logging.getLogger(__name__)
 
-_PLACE = re.compile(r"[0-9]+-[0-9]+(\.[0-9]+)*")
+# A bus, the port of its root, and at most six hubs (USB 2.0, 4.1.1).
+_PLACE = re.compile(r"[0-9]{1,3}-[0-9]{1,3}(\.[0-9]{1,3}){0,6}")
 _DEVICES = Path("/sys/bus/usb/devices")
 _DRIVER = Path("/sys/bus/usb/drivers/usb")
 _REST_S = 1.0
@@ -46,6 +47,7 @@ def restart(place: str, *, limit_s: float = _LIMIT_S) -> None:
     """
     end_s = time.monotonic() + limit_s
     while reason := _try(place):
+        time.sleep(_REST_S)
         log.warning("a USB device did not come back", extra={"fields": {"place": place, "reason": reason}})
         if time.monotonic() >= end_s:
             raise HostError(f"the USB device did not come back ({reason}): pull it out and put it in again")

@@ -1,13 +1,16 @@
 """Modems that hang, each curable by something else, beside one that does not."""
 
 import time
+from dataclasses import replace
 
 import pytest
 
+import otppi.modems.modem
 from otppi.model.events import ModemStateChanged
 from otppi.model.modems import ModemState
 from otppi.model.ports import SerialPort, Stick, UsbId
 from otppi.sim.faults import Faults
+from otppi.sim.personality import load_personality
 from tests.gateway_under_test import Sim
 
 IMEIS = {
@@ -90,3 +93,32 @@ def test_each_modem_is_brought_back_by_what_it_takes_and_the_others_go_on(rack, 
     check = next(one for one in one.gateway.diagnose() if one["name"] == "modem dead")
     assert check["level"] == "red"
     assert "failed" in check["finding"]
+
+
+def restarts(line):
+    return b"".join(data for _, way, data in line.log if way == "in").count(b"AT+CFUN=1,1\r")
+
+
+def test_a_sim_that_does_not_answer_costs_one_restart_and_is_then_left_to_a_person(gateway, monkeypatch):
+    monkeypatch.setattr(otppi.modems.modem, "_SIM_RETRY_S", 0.5)
+    dead = replace(load_personality("generic"), answers={"+CPIN?": ("+CME ERROR: 13",)})
+    one = gateway(modems=(Sim(name="m0", personality=dead, pin="1234"),))
+    one.wait_until(lambda: one.state("m0") == "SIM needs attention")
+    one.wait_until(lambda: restarts(one.lines["m0"]) == 1)
+    asked = one.lines["m0"].at_commands
+    one.wait_until(lambda: one.lines["m0"].at_commands > asked + 30)
+    assert restarts(one.lines["m0"]) == 1
+    assert one.state("m0") == "SIM needs attention"
+
+
+def test_a_modem_that_hangs_while_its_sim_waits_is_noticed(gateway, monkeypatch):
+    monkeypatch.setattr(otppi.modems.modem, "_PROBE_INTERVAL_S", 0.2)
+    one = gateway(modems=(Sim(name="m0", pin="1234"),))
+    story = Story(one.gateway.bus)
+    one.wait_until(lambda: one.state("m0") == "PIN needed")
+    one.lines["m0"].set_faults(Faults(hung=True))
+    one.wait_until(lambda: one.state("m0") == "recovering")
+    one.lines["m0"].set_faults(Faults())
+    one.wait_until(lambda: one.state("m0") == "PIN needed", timeout_s=30)
+    assert ModemState.STARTING not in story.states("m0")
+    assert one.lines["m0"].card.pin_tries_left == 3

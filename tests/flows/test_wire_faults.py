@@ -98,6 +98,7 @@ def test_a_message_that_vanished_in_the_modem_costs_the_next_one_at_most(gateway
     assert codes[1:] == ["0000", "0000"]
     assert codes[0] in {"0000", "1408"}
     assert one.texts()[1:] == ["message 0", "message 1", "message 2"]
+    assert b"otppi_sms_late_total{" not in one.http("GET", "/metrics").body
 
 
 def test_an_error_that_may_be_a_late_one_is_no_failure(gateway):

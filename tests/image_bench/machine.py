@@ -157,14 +157,23 @@ class Machine:
         by_id = f"/dev/serial/by-id/*{name}*"
         return self.wait_for(f"readlink -f {by_id} && ls {by_id}", limit_s=_PLUG_S).splitlines()[0]
 
+    def plug_played(self, name: str, port: str) -> Path:
+        """Plug in a USB device that somebody plays at the socket that is returned, in the protocol of usbredir."""
+        path = self.folder / f"{name}-line"
+        address = {"type": "unix", "data": {"path": str(path)}}
+        backend = {"type": "socket", "data": {"addr": address, "server": True, "wait": False}}
+        self.monitor.do("chardev-add", id=f"{name}-line", backend=backend)
+        self._plug("usb-redir", name, chardev=f"{name}-line", port=port)
+        return path
+
     def unplug_serial(self, name: str) -> None:
-        """Pull the adapter."""
+        """Pull the adapter, or the device that is played."""
         self._unplug(name)
         self.monitor.do("chardev-remove", id=f"{name}-line")
 
     def plugged_serials(self) -> list[str]:
-        """Return the adapters that are in."""
-        return [name for name, driver in self._plugged.items() if driver == "usb-serial"]
+        """Return the adapters and the devices that are played which are in."""
+        return [name for name, driver in self._plugged.items() if driver != "usb-storage"]
 
     def plug_stick(self, name: str, image: Path) -> str:
         """Plug in a USB stick with this content, which the guest may write to; return the guest's disk."""
@@ -191,7 +200,7 @@ class Machine:
     def load(self, name: str) -> None:
         """Go back to a state; what was plugged in since is not there any more."""
         for one in list(self._plugged):
-            self.unplug_serial(one) if self._plugged[one] == "usb-serial" else self.unplug_stick(one)
+            self.unplug_stick(one) if self._plugged[one] == "usb-storage" else self.unplug_serial(one)
         self.monitor.human(f"loadvm {name}")
         self.shell.resume()
         # The guest's clock stood still meanwhile.

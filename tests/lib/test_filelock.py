@@ -1,5 +1,6 @@
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -45,3 +46,19 @@ def test_another_process_keeps_us_out_until_it_dies(tmp_path):
         other.wait()
         with hold(path):
             pass
+
+
+def test_who_waits_gets_it_when_the_other_is_done(tmp_path):
+    path, order = tmp_path / "lock", []
+
+    def follow():
+        with hold(path, waits=True):
+            order.append("second")
+
+    with hold(path):
+        second = threading.Thread(target=follow, daemon=True)
+        second.start()
+        second.join(0.2)
+        order.append("first")
+    second.join(10)
+    assert order == ["first", "second"]

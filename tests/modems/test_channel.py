@@ -7,7 +7,7 @@ import pytest
 
 from otppi.lib.wakeup import Wakeup
 from otppi.model.pdu import SubmitPdu
-from otppi.modems.channel import AtRefused, Channel, NoAnswer
+from otppi.modems.channel import AtRefused, Channel, NoAnswer, Owed, Untold
 from otppi.modems.transport import PortGone, SerialLine, SerialTransport
 from tests.modems.far_end import FarEnd
 
@@ -114,6 +114,41 @@ def test_a_late_answer_is_not_taken_for_the_next_command(line):
     assert channel.send_pdu(PDU, lambda: None, 5.0) == 8
     assert unsolicited == ["+CMGS: 7"]
     second.join()
+
+
+@pytest.mark.parametrize("owed", [Owed(None), Owed(5)], ids=["unknown", "foretold"])
+@pytest.mark.parametrize(
+    ("second", "reference", "late"),
+    [
+        (b"", 5, []),
+        (b"\r\n+CMS ERROR: 42\r\n", 5, ["+CMGS: 5"]),
+    ],
+    ids=["nothing more", "an error"],
+)
+def test_one_result_for_two_messages_is_nobodys(line, monkeypatch, owed, second, reference, late):
+    monkeypatch.setattr("otppi.modems.channel._SECOND_RESULT_S", 0.3)
+    far, channel, unsolicited = line
+    player = far.play((b"AT+CMGS=18\r", b"\r\n> "), (b"\x1a", b"\r\n+CMGS: 5\r\n\r\nOK\r\n" + second))
+    with pytest.raises(Untold) as caught:
+        channel.send_pdu(PDU, lambda: None, 5.0, owed)
+    assert (caught.value.reference, unsolicited) == (reference, late)
+    player.join()
+    # What still comes is not taken for the answer to the next command.
+    player = far.play(
+        (b"AT+CMEE?\r", b"\r\n+CMGS: 6\r\n\r\nOK\r\n\r\n+CMEE: 1\r\n\r\nOK\r\n"),
+        (b"AT+CSQ\r", b"\r\n+CSQ: 12,0\r\n\r\nOK\r\n"),
+    )
+    assert channel.command("AT+CSQ", expect="+CSQ:") == ["+CSQ: 12,0"]
+    player.join()
+
+
+def test_an_error_for_two_messages_is_nobodys(line):
+    far, channel, unsolicited = line
+    player = far.play((b"AT+CMGS=18\r", b"\r\n> "), (b"\x1a", b"\r\n+CMS ERROR: 42\r\n"))
+    with pytest.raises(Untold) as caught:
+        channel.send_pdu(PDU, lambda: None, 5.0, Owed(5))
+    assert (caught.value.reference, unsolicited) == (None, [])
+    player.join()
 
 
 def test_a_device_that_goes_away_is_an_error_at_once(line):

@@ -104,7 +104,7 @@ REFUSALS = {
     b"\r\nMODEM ERROR: 5\r\n": "ERROR",
     b"\r\nERROR\r\n\r\n^RSSI:4\r\n": "ERROR",
     b"\r\nERROR^RSSI:4\r\n": "ERROR",
-    b"\r\n+CME ERROR: SIM busy\r\n": r"\+CME ERROR: SIM busy",
+    b"\r\n+CME ERROR: SIM busy\r\n": r"\+CME ERROR: 14 \(SIM busy\)",
     b"\r\n+CME ERROR:10\r\n": r"\+CME ERROR: 10",
     b"\r\n+CMS ERROR: 38\r\n": r"\+CMS ERROR: 38 \(network out of order\)",
 }

@@ -69,16 +69,9 @@ def test_the_usb_id_goes_before_words():
     assert family_of(usb("12d1:1001"), "SIMCOM", "SIM800").name == "Huawei"
 
 
-def test_only_a_modem_that_is_itself_on_usb_takes_its_ports_away():
-    quectel = family_of(None, "Quectel", "EC25")
-    assert quectel.is_itself_on_usb(usb("2c7c:0125"))
-    assert not quectel.is_itself_on_usb(usb("1a86:7523"))
-    assert not quectel.is_itself_on_usb(None)
-
-
 @pytest.mark.parametrize("family", [*FAMILIES, GENERIC], ids=lambda family: family.name)
 def test_a_family_can_be_worked_with(family):
-    commands = [*family.init, *family.init_with_sim, family.restart, *family.indications]
+    commands = [*family.init, *family.init_with_sim, *family.restarts, *family.indications]
     questions = [family.pin_tries, *([family.iccid] if family.iccid else [])]
     commands += [question.command for question in questions]
     assert all(re.fullmatch(r"AT[+^!][A-Z0-9]+[ -~]*", command) for command in commands)

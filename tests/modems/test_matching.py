@@ -40,13 +40,11 @@ def test_a_modem_is_known_by_its_imei_wherever_it_is():
     configured = {"a": Settings(port="/dev/ttyUSB1", imei=A), "b": Settings(port="/dev/ttyUSB3", imei=B)}
     matching = match(configured, [found(0, B), found(1, A)])
     assert nodes(matching) == {"a": "/dev/ttyUSB3", "b": "/dev/ttyUSB1"}
-    assert (matching.learned, matching.new, matching.conflicts) == ({}, (), ())
+    assert (matching.new, matching.conflicts) == ((), ())
 
 
-def test_old_settings_with_a_port_alone_learn_the_imei():
-    matching = match({"a": Settings(port="ttyUSB1")}, [found(0, A)])
-    assert nodes(matching) == {"a": "/dev/ttyUSB1"}
-    assert matching.learned == {"a": A}
+def test_old_settings_with_a_port_alone_mean_the_modem_there():
+    assert nodes(match({"a": Settings(port="ttyUSB1")}, [found(0, A)])) == {"a": "/dev/ttyUSB1"}
 
 
 @pytest.mark.parametrize(
@@ -63,7 +61,6 @@ def test_a_port_that_now_has_another_known_modem_is_not_taken_by_its_name():
     configured = {"a": Settings(port="ttyUSB1"), "b": Settings(port="ttyUSB3", imei=B)}
     matching = match(configured, [found(0, B)])
     assert nodes(matching) == {"b": "/dev/ttyUSB1"}
-    assert matching.learned == {}
 
 
 def test_an_unknown_modem_is_new():
@@ -73,9 +70,7 @@ def test_an_unknown_modem_is_new():
 
 
 def test_a_modem_that_hangs_stays_who_it_was_by_its_port():
-    matching = match({"a": Settings(port="ttyUSB1", imei=A)}, [found(0)])
-    assert nodes(matching) == {"a": "/dev/ttyUSB1"}
-    assert matching.learned == {}
+    assert nodes(match({"a": Settings(port="ttyUSB1", imei=A)}, [found(0)])) == {"a": "/dev/ttyUSB1"}
 
 
 def test_a_mute_modem_at_an_unknown_port_is_new_and_says_so():

@@ -19,7 +19,8 @@ from otppi.modems.parse import Final, FinalKind
         ("+CMS ERROR: Network out of order", Final(FinalKind.CMS_ERROR, 38, "Network out of order")),
         ("+CMS ERROR: something new", Final(FinalKind.CMS_ERROR, None, "something new")),
         ("+CME ERROR: 10", Final(FinalKind.CME_ERROR, 10)),
-        ("+CME ERROR: SIM not inserted", Final(FinalKind.CME_ERROR, None, "SIM not inserted")),
+        ("+CME ERROR: SIM not inserted", Final(FinalKind.CME_ERROR, 10, "SIM not inserted")),
+        ("+CME ERROR: something new", Final(FinalKind.CME_ERROR, None, "something new")),
     ],
 )
 def test_reads__final_result(line, final):

@@ -92,3 +92,25 @@ def test_a_port_may_be_missing_after_what_takes_it_away():
     assert recovery.took_port_away
     recovery.answered(12)
     assert not recovery.took_port_away
+
+
+def test_a_port_that_did_not_come_back_is_not_taken_for_one_that_was_pulled_out():
+    recovery = Recovery()
+    steps = []
+    for now_s in range(160):
+        if (rung := recovery.next_rung(now_s, ALL, is_gone=now_s >= 12)) is not None:
+            steps.append(rung)
+        assert recovery.took_port_away or now_s < 10
+    assert steps[-2:] == [Rung.RESTART, Rung.REPLUG]
+    assert recovery.has_failed
+
+
+def test_a_modem_that_comes_and_goes_is_left_alone_for_the_pause():
+    recovery, steps = Recovery(), []
+    for now_s in range(0, 600, 17):
+        if (rung := recovery.next_rung(now_s, ALL)) is not None:
+            steps.append((now_s, rung))
+        recovery.answered(now_s + 1)
+    alarms = [now_s for now_s, rung in steps if rung is Rung.ALARM]
+    assert alarms[1] - alarms[0] >= 60
+    assert alarms[2] - alarms[1] >= 120

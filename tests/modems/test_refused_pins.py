@@ -1,9 +1,23 @@
 """How tries of codes are counted, over restarts, power cuts and doors."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from otppi.modems.refused_pins import Code, RefusedPins
 
+_TRIES_OF_A_PROCESS = 50
+_PROCESS = f"""
+import pathlib, sys
+from otppi.modems.refused_pins import Code, RefusedPins
+spent = RefusedPins(pathlib.Path(sys.argv[1])).of(sys.argv[2])
+print("ready", flush=True)
+sys.stdin.readline()
+for _ in range({_TRIES_OF_A_PROCESS}):
+    spent.begin(Code.PIN)
+"""
 # Bought together.
 SIM, OTHER = "89620000000000001234", "89620000000000001235"
 
@@ -105,6 +119,30 @@ def test_an_open_sim_that_refused_has_not_forgiven_as_long_as_it_stays_open(file
     refuse(of(file), "0001")
     of(file).seen(is_open=True)
     assert of(file).was_refused(Code.PIN, "0001")
+
+
+def test_two_processes_lose_no_try_of_each_other(file):
+    pipe = subprocess.PIPE
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-c", _PROCESS, file, modem_id],
+            cwd=Path(__file__).parents[2],
+            stdin=pipe,
+            stdout=pipe,
+            text=True,
+        )
+        for modem_id in ("m0", "m1")
+    ]
+    for one in both:
+        assert one.stdout.readline() == "ready\n"
+    for one in both:
+        one.stdin.write("go\n")
+        one.stdin.flush()
+    for one in both:
+        one.communicate(timeout=60)
+    assert [one.returncode for one in both] == [0, 0]
+    kept = [one.modem_id for one in RefusedPins(file).tries()]
+    assert sorted(kept) == ["m0"] * _TRIES_OF_A_PROCESS + ["m1"] * _TRIES_OF_A_PROCESS
 
 
 def test_a_damaged_file_starts_anew(file, caplog):

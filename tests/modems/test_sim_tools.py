@@ -12,7 +12,7 @@ from otppi.modems import introduction, parse, sim_tools
 from otppi.modems.channel import Channel, NoAnswer
 from otppi.modems.families import FAMILIES
 from otppi.modems.families.generic import GENERIC
-from otppi.modems.introduction import SimBlocked
+from otppi.modems.introduction import LastTry, SimBlocked
 from otppi.modems.parse import FoundOperator
 from otppi.modems.refused_pins import Code, RefusedPins
 from otppi.modems.transport import PortGone, SerialLine, SerialTransport
@@ -313,6 +313,15 @@ def test_an_imei_counts_after_the_restart(bench, personality):
     assert one.own.imei == one.line.imei == NEW_IMEI
 
 
+def test_a_stick_that_does_not_do_its_familys_restart_is_told_in_the_standards_way(bench):
+    one = bench("huawei", pin="1234")
+    one.unlock("1234")
+    with pytest.raises(PortGone):
+        sim_tools.restart(one.channel, one.family)
+    one.open()
+    assert introduction.sim_state(one.channel) is SimState.PIN_NEEDED
+
+
 def test_no_imei_is_written_where_the_command_is_not_known(bench):
     one = bench("generic")
     with pytest.raises(SimToolError, match="family generic"):
@@ -376,6 +385,59 @@ def test_a_pin_that_the_sim_is_not_ready_for_has_spent_no_try(line, tmp_path):
     assert spent.may_try(Code.PIN)
 
 
+UNCLEAR = (
+    b"+CME ERROR: 0",
+    b"+CME ERROR: 1",
+    b"+CME ERROR: 3",
+    b"+CME ERROR: 4",
+    b"+CME ERROR: 13",
+    b"+CME ERROR: 100",
+    b"ERROR",
+)
+
+
+@pytest.mark.parametrize("said", UNCLEAR)
+def test_where_neither_result_nor_count_tells_whether_a_pin_was_wrong_it_is_tried_twice(line, tmp_path, said):
+    far, channel, _ = line
+    spent = RefusedPins(tmp_path / "refused").of("m0")
+    counted = (b"AT+CPINR", b"\r\nERROR\r\n")
+    player = far.play(*[counted, (b'AT+CPIN="1234"\r', b"\r\n" + said + b"\r\n")] * 2, counted)
+    for _ in range(2):
+        with pytest.raises(SimBlocked, match="does not tell whether") as blocked:
+            introduction.try_code(channel, spent, Code.PIN, 'AT+CPIN="{}"', "1234")
+        assert blocked.value.state is SimState.PIN_NEEDED
+    with pytest.raises(LastTry, match="left to a person"):
+        introduction.try_code(channel, spent, Code.PIN, 'AT+CPIN="{}"', "1234")
+    player.join()
+
+
+@pytest.mark.parametrize(
+    ("said", "count_after", "told", "is_remembered"),
+    [
+        (b"+CME ERROR: 3", 3, "not ready", False),
+        (b"ERROR", 3, "not ready", False),
+        (b"+CME ERROR: 3", 2, "refused the PIN", True),
+        (b"+CME ERROR: 14", 2, "refused the PIN", True),
+        # What is said in words goes before the count.
+        (b"+CME ERROR: 16", 3, "refused the PIN", True),
+        (b"+CME ERROR: incorrect password", 3, "refused the PIN", True),
+    ],
+)
+def test_a_count_tells_whether_a_try_was_spent(line, tmp_path, said, count_after, told, is_remembered):
+    far, channel, _ = line
+    refused = RefusedPins(tmp_path / "refused")
+    player = far.play(
+        (b"AT+CPINR", b"\r\n+CPINR: SIM PIN,3,3\r\n\r\nOK\r\n"),
+        (b'AT+CPIN="1234"\r', b"\r\n" + said + b"\r\n"),
+        (b"AT+CPINR", f"\r\n+CPINR: SIM PIN,{count_after},3\r\n\r\nOK\r\n".encode()),
+    )
+    with pytest.raises(SimBlocked, match=told):
+        introduction.try_code(channel, refused.of("m0"), Code.PIN, 'AT+CPIN="{}"', "1234")
+    player.join()
+    assert refused.of("m0").was_refused(Code.PIN, "1234") is is_remembered
+    assert bool(refused) is is_remembered
+
+
 def test_a_pin_without_an_answer_counts_as_a_try(line, tmp_path, monkeypatch):
     monkeypatch.setattr(introduction, "_PIN_LIMIT_S", 0.1)
     far, channel, _ = line
@@ -391,6 +453,31 @@ def test_a_pin_without_an_answer_counts_as_a_try(line, tmp_path, monkeypatch):
             introduction.try_code(channel, spent, Code.PIN, 'AT+CPIN="{}"', "1234")
     player.join()
     assert not spent.may_try(Code.PIN)
+
+
+def test_an_operator_that_is_silent_does_not_leave_the_modem_without_a_network(line, monkeypatch):
+    monkeypatch.setattr(sim_tools, "_REGISTER_LIMIT_S", 0.1)
+    far, channel, _ = line
+    player = far.play(
+        (b'AT+COPS=1,2,"00103"\r', b""),
+        (b"AT+CMEE?\r", b"\r\nERROR\r\n\r\n+CMEE: 1\r\n\r\nOK\r\n"),
+        (b"AT+COPS=0\r", b"\r\nOK\r\n"),
+    )
+    with pytest.raises(SimToolError, match=r"did not answer.*chooses by itself again"):
+        sim_tools.choose_operator(channel, "00103")
+    player.join()
+
+
+def test_a_modem_that_falls_silent_over_an_operator_is_told_to_choose_by_itself_all_the_same(
+    line, monkeypatch
+):
+    monkeypatch.setattr(sim_tools, "_REGISTER_LIMIT_S", 0.1)
+    far, channel, _ = line
+    player = far.play((b'AT+COPS=1,2,"00103"\r', b""), (b"AT+CMEE?\r", b""), (b"AT+COPS=0\r", b""))
+    with pytest.raises(NoAnswer):
+        sim_tools.choose_operator(channel, "00103")
+    player.join(10)
+    assert not player.is_alive()
 
 
 def test_a_modem_that_says_ok_and_keeps_its_sms_center_is_found_out(line):

@@ -93,6 +93,22 @@ def test_a_wrong_pin_is_tried_once_however_often_it_dials(device, modems):
     assert not (device.runtime / "options").exists()
 
 
+def test_the_pin_is_not_for_another_sim(device, modems):
+    line = modems.add("data", pin="1234", iccid="89620000000000001234")
+    device.has("data", line.path, sim_pin="1234", iccid="89620000000000009999")
+    assert device.dial() == Ending.SIM_BLOCKED
+    assert (line.card.is_open, line.card.pin_tries_left) == (False, 3)
+
+
+def test_the_last_try_is_asked_for_as_the_family_tells_it(device, modems):
+    line = modems.add("data", "huawei", pin="1234")
+    for _ in range(2):
+        line.card.enter_pin("9999")  # as somebody does in a phone
+    device.has("data", line.path, sim_pin="9998")
+    assert device.dial() == Ending.SIM_BLOCKED
+    assert line.card.pin_tries_left == 1
+
+
 def test_a_port_that_another_program_holds_is_not_taken(device, modems):
     import serial
 

@@ -72,7 +72,7 @@ def test_what_hinders_is_exit_code_1_and_said_with_advice(sim, doctor):
     done = doctor(sim.add("m0", "quectel", pin="1234").path)
     assert done.exit_code == 1
     assert "problem    SIM: PIN needed; 3 tries of the PIN are left; nothing was entered\n" in done.output
-    assert "→ Give the PIN to the gateway" in done.output
+    assert "→ Once the gateway uses the modem: otppi sim pin enter" in done.output
     assert "once this is settled: SIM." in done.output
 
 

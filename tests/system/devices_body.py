@@ -22,6 +22,15 @@ from otppi.system.devices import DeviceWatch  # noqa: E402
 PATIENCE_S = 5.0
 
 
+class Clock(SystemClock):
+    """Time that can be passed over."""
+
+    ahead_s = 0.0
+
+    def boot_s(self) -> float:
+        return super().boot_s() + self.ahead_s
+
+
 class Scene:
     def __init__(self, folder: Path) -> None:
         self.testbed = UMockdev.Testbed.new()
@@ -30,7 +39,8 @@ class Scene:
         self.told: list[DeviceNotice] = []
         self.came = threading.Condition()
         self.bus.subscribe("test", self.hear, DeviceNotice)
-        self.watch = DeviceWatch(self.bus, SystemClock(), control=self.control)
+        self.clock = Clock()
+        self.watch = DeviceWatch(self.bus, self.clock, control=self.control)
 
     def hear(self, notice: DeviceNotice) -> None:
         with self.came:
@@ -98,11 +108,16 @@ def main(folder: Path) -> None:
     scene.tell()
 
     path = scene.device("block", "sdb", DEVNAME="/dev/sdb", ID_MODEL="Flaps 00:11:22:33:44:55")
+    scene.wait_for(1)
+    scene.clock.ahead_s += 100  # it has been there for long
     for _ in range(15):
         scene.testbed.uevent(path, "remove")
         scene.testbed.uevent(path, "add")
         time.sleep(0.01)  # the socket of the testbed holds a few only
-    scene.wait_for(6)
+    scene.wait_for(7)
+    scene.tell()
+    scene.clock.ahead_s += 10
+    scene.wait_for(2)
     scene.tell()
 
     print(

@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def story(tmp_path_factory):
-    """What was told at the start, of a hostile device and of one that flaps; then what the watch says of itself."""
+    """What was told at the start, of a hostile device, of one that flaps and of its end; then what the watch says."""
     needs.programs("umockdev-wrapper")
     needs.module("gi")
     done = subprocess.run(
@@ -56,8 +56,12 @@ def test_coming_and_going_is_told_once_each_and_hostile_words_are_tamed(story):
 
 
 def test_a_device_that_flaps_is_told_of_a_few_times_only(story):
-    assert 1 <= len(story[2]) <= 6
+    assert 1 <= len(story[2]) <= 7
     assert story[2][0] == ["storage", "sdb", "/dev/sdb", "Flaps", True]
+
+
+def test_when_it_has_calmed_down_it_is_told_that_it_went_and_is_there(story):
+    assert [told[-1] for told in story[3]] == [False, True]
 
 
 def test_the_watch_tells_of_itself_and_of_what_it_saw(story):

@@ -13,3 +13,10 @@ def test_when_the_window_has_passed_it_may_be_told_again():
     assert pace.allows("a", 0.0)
     assert not pace.allows("a", 9.9)
     assert pace.allows("a", 10.0)
+
+
+def test_what_has_calmed_down_may_be_told_but_not_more_than_all_may():
+    pace = Pace(per_name=1, in_all=2, within_s=10.0)
+    assert pace.allows("a", 0.0)
+    assert pace.allows("a", 5.0, has_calmed=True)
+    assert not pace.allows("a", 9.0, has_calmed=True)

@@ -7,6 +7,8 @@ from enum import Enum, auto
 
 from otppi.model.ports import UsbId
 
+_RESTART = "AT+CFUN=1,1"  # TS 27.007, 8.2
+
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
@@ -66,7 +68,7 @@ class Family:
     # What is said to it; a modem may refuse any of it.
     init: tuple[str, ...] = ()  # after the standard commands
     init_with_sim: tuple[str, ...] = ()  # once the SIM is open
-    restart: str = "AT+CFUN=1,1"  # TS 27.007, 8.2
+    restart: str = _RESTART
     # Most modems give their ICCID by one of the commands that are tried for all; this one is tried first.
     iccid: Question | None = None
     # Groups `pin` and, if it tells, `puk`. TS 27.007, 8.65, is what all are asked that have no command of their own.
@@ -88,6 +90,10 @@ class Family:
         """Whether a USB device is of this family."""
         return usb.vendor in self.usb_vendors or usb in self.products or usb in self.layouts
 
-    def is_itself_on_usb(self, usb: UsbId | None) -> bool:
-        """Whether a restart takes its ports away: behind a UART or a converter they stay."""
-        return usb is not None and self.has(usb)
+    @property
+    def restarts(self) -> tuple[str, ...]:
+        """What is said to one that is to start anew, and may answer nothing: its family's command and the standard's.
+
+        Some sticks know their family's and do nothing about it.
+        """
+        return tuple(dict.fromkeys((self.restart, _RESTART)))
