@@ -47,7 +47,7 @@ from otppi.modems.work import Job, SmsJob, UssdJob, WorkQueue
 log = logging.getLogger(__name__)
 
 # How often an idle modem is asked for its signal, which is also how one that hangs is noticed: 5 s later.
-_PROBE_INTERVAL_S = 12.0
+_PROBE_INTERVAL_S = 10.0
 # How often an idle modem is asked for messages that it did not tell of.
 _SWEEP_INTERVAL_S = 300.0
 _FIRST_RETRY_S = 1.0

@@ -54,7 +54,7 @@ class _Virtual:
             *(*machine, *_ACCELERATOR, "-smp", "2"),
             *("-drive", f"file={card},if=virtio,cache=writeback"),
             *("-drive", f"file={parts.toolbox},if=virtio,format=raw,readonly=on"),
-            *("-device", "qemu-xhci,id=usb", "-device", f"virtio-net-pci,netdev=net,mac={mac}"),
+            *("-device", "qemu-xhci,id=usb,p2=8,p3=8", "-device", f"virtio-net-pci,netdev=net,mac={mac}"),
             *("-serial", "chardev:console"),
             *("-device", "virtio-serial-pci", "-device", "virtconsole,chardev=shell"),
         ]

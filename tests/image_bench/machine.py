@@ -168,8 +168,10 @@ class Machine:
 
     def unplug_serial(self, name: str) -> None:
         """Pull the adapter, or the device that is played."""
+        takes_line_along = self._plugged[name] == "usb-redir"
         self._unplug(name)
-        self.monitor.do("chardev-remove", id=f"{name}-line")
+        if not takes_line_along:
+            self.monitor.do("chardev-remove", id=f"{name}-line")
 
     def plugged_serials(self) -> list[str]:
         """Return the adapters and the devices that are played which are in."""

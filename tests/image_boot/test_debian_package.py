@@ -3,7 +3,6 @@
 The tests are the life of one installation, in this order.
 """
 
-import json
 import os
 import socket
 import subprocess
@@ -127,8 +126,8 @@ def test_everything_runs_at_once_and_nothing_has_failed(machine):
     wait_until_all_runs(machine)
     assert is_served(machine)
     assert machine.run("systemctl --failed --no-legend --plain").said == ""
-    checks = json.loads(machine.run("otppi diagnose --json", check=False).said)
-    assert {one["name"]: one["finding"] for one in checks if one["level"] == "red"} == {}
+    # Red is its exit code, too; what listens on the access point follows a moment after it is up.
+    machine.wait_for("otppi diagnose", limit_s=60)
 
 
 def test_who_installs_it_by_ssh_stays_on(owner, machine):
