@@ -25,7 +25,7 @@ from tests.gateway_under_test import GatewayUnderTest, Sim
 _NOTICED_S, _BACK_S = 20.0, 90.0
 _BACK_LIMIT_S = 180.0
 # The gateway asks an idle modem so often; the hangs are spread over it.
-_PROBE_INTERVAL_S = 12.0
+_PROBE_INTERVAL_S = 10.0
 _CONVERTER = UsbId(vendor=0x0403, product=0x6001)
 
 
