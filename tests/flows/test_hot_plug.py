@@ -1,17 +1,12 @@
 """Sticks that come, go, change places and fail in every way of a plug, told to a whole gateway by the real libudev."""
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests import needs
+from tests.testbed import told_by
 
 BODY = Path(__file__).with_name("hot_plug_body.py")
-ROOT = Path(__file__).parents[2]
 SEEN_S = 2.0
 # The ports of a stick are given a second to show themselves.
 BACK_S = 10.0
@@ -22,19 +17,9 @@ CALM_S = 20.0
 @pytest.fixture(scope="module")
 def story(tmp_path_factory):
     """What each scene found, by its name."""
-    needs.programs("umockdev-wrapper")
-    needs.module("gi")
-    done = subprocess.run(
-        [needs.program("umockdev-wrapper"), sys.executable, BODY, tmp_path_factory.mktemp("hot-plug")],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    scenes = map(json.loads, done.stdout.splitlines())
-    return {scene.pop("scene"): scene for scene in scenes}
+    return {
+        scene.pop("scene"): scene for scene in told_by(BODY, tmp_path_factory.mktemp("hot-plug"), limit_s=300)
+    }
 
 
 def test_a_stick_is_found_by_its_port_for_commands_and_the_others_hear_nothing(story):

@@ -1,10 +1,6 @@
 """Devices of an umockdev testbed, heard through the real libudev."""
 
-import json
 import logging
-import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -14,27 +10,15 @@ from otppi.lib.bus import Bus
 from otppi.model.checks import Level
 from otppi.model.events import DeviceNotice
 from otppi.system.devices import DeviceWatch, clean, log_notice
-from tests import needs
+from tests.testbed import told_by
 
 BODY = Path(__file__).with_name("devices_body.py")
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
 def story(tmp_path_factory):
     """What was told at the start, of a hostile device, of one that flaps and of its end; then what the watch says."""
-    needs.programs("umockdev-wrapper")
-    needs.module("gi")
-    done = subprocess.run(
-        [needs.program("umockdev-wrapper"), sys.executable, BODY, tmp_path_factory.mktemp("devices")],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    return told_by(BODY, tmp_path_factory.mktemp("devices"))
 
 
 def test_what_is_there_is_told_at_the_start_without_consoles_and_serial_numbers(story):

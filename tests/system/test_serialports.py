@@ -1,34 +1,18 @@
 """Serial ports of an umockdev testbed, read through the real libudev."""
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests import needs
+from tests.testbed import told_by
 
 BODY = Path(__file__).with_name("serialports_body.py")
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
 def scenes():
     """What is there: only what belongs to the board; three devices; one pulled out; the same at another hub port."""
-    needs.programs("umockdev-wrapper")
-    needs.module("gi")
-    done = subprocess.run(
-        [needs.program("umockdev-wrapper"), sys.executable, BODY],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return [{stick["place"]: stick for stick in json.loads(line)} for line in done.stdout.splitlines()]
+    return [{stick["place"]: stick for stick in sticks} for sticks in told_by(BODY)]
 
 
 def huawei(place, first):

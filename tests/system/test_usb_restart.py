@@ -1,36 +1,20 @@
 """Restarts of USB devices of an umockdev testbed; what a kernel does is shown in tests/image_boot/test_modems.py."""
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from otppi.system.usb_restart import unit_of
-from tests import needs
+from tests.testbed import told_by
 
 BODY = Path(__file__).with_name("usb_restart_body.py")
-ROOT = Path(__file__).parents[2]
 UNBIND, BIND = ["unbind", "1-1.2"], ["bind", "1-1.2"]
 DONE = ""
 
 
 def play(scene):
     """Return what was written to the kernel's driver, and what became of each restart."""
-    needs.programs("umockdev-wrapper")
-    needs.module("gi")
-    done = subprocess.run(
-        [needs.program("umockdev-wrapper"), sys.executable, BODY, scene],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    played = json.loads(done.stdout)
+    (played,) = told_by(BODY, scene)
     return played["written"], played["outcomes"]
 
 
