@@ -249,14 +249,14 @@ def description(compatible_paths: Sequence[str]) -> Json:
 def error_classes() -> list[type[OtpPiError]]:
     """Return the errors that have a meaning of their own, without those that only group others.
 
-    What the operating system refuses is no answer of a command.
+    What its owner asks of the device itself is no command.
     """
     classes = [one for one in vars(errors).values() if inspect.isclass(one) and issubclass(one, OtpPiError)]
     return [
         one
         for one in classes
         if one is not OtpPiError
-        and not issubclass(one, errors.HostError)
+        and not issubclass(one, errors.DeviceError)
         and ("code" in vars(one) or not one.__subclasses__())
     ]
 

@@ -176,20 +176,6 @@ class UnknownModem(RequestError):
     status = 404
 
 
-class ModemUnavailable(OtpPiError):
-    """A modem cannot do now what a person asks of it."""
-
-    code = "1101"
-    status = 503
-
-
-class SimToolError(OtpPiError):
-    """The SIM, the modem or the network did not do what a person asked, or would not be safe to ask."""
-
-    code = "1102"
-    status = 409
-
-
 class UssdFailed(DeliveryError):
     """The network or the modem did not answer the USSD request."""
 
@@ -214,7 +200,25 @@ class SettingsNotSaved(SettingsError):
     status = 503
 
 
-class HostError(OtpPiError):
+class DeviceError(OtpPiError):
+    """Something of the device did not do as its owner asked; no command of the API meets it."""
+
+
+class ModemUnavailable(DeviceError):
+    """A modem cannot do now what a person asks of it."""
+
+    code = "1101"
+    status = 503
+
+
+class SimToolError(DeviceError):
+    """The SIM, the modem or the network did not do what a person asked, or would not be safe to ask."""
+
+    code = "1102"
+    status = 409
+
+
+class HostError(DeviceError):
     """The operating system did not do what was asked of it; sending goes on."""
 
     code = "1503"
