@@ -214,7 +214,7 @@ class Channel:
                 if final is not None and final.kind is FinalKind.OK:
                     # The end of something earlier; the prompt may stand open behind it.
                     self._transport.write(_ESC)
-                    raise NoAnswer("no prompt")
+                    raise NoAnswer("it does not ask for the message (no prompt)")
                 if final is not None:
                     self._owes_answer = False
                     raise AtRefused(command, final)
@@ -227,7 +227,7 @@ class Channel:
                 return
             if not self._wait_until(until_s):
                 self._transport.write(_ESC)
-                raise NoAnswer("no prompt")
+                raise NoAnswer("it does not ask for the message (no prompt)")
 
     def _answer(
         self, echo: str, expect: str, until_s: float, *, may_lack_ok: bool = False
@@ -248,7 +248,7 @@ class Channel:
                     until_s = min(until_s, time.monotonic() + _OMITTED_OK_S)
         if may_lack_ok and lines:
             return Final(FinalKind.OK), lines  # still owed: an OK that comes late is told apart
-        raise NoAnswer("no final result")
+        raise NoAnswer("it does not answer")
 
     def _next_line(self, until_s: float) -> str | None:
         while not self._lines:

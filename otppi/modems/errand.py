@@ -79,7 +79,9 @@ class Errand(Generic[T]):
 class Errands:
     """Those that wait for one modem. Every method may be called from any thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, how_it_is: Callable[[], str]) -> None:
+        """Take what says in words how the modem is, for those that it cannot do."""
+        self._how_it_is = how_it_is
         self._lock = threading.Lock()
         self._waiting: deque[Errand[Any]] = deque()
         self._is_open = False
@@ -94,7 +96,7 @@ class Errands:
             if self._is_open:
                 self._waiting.append(errand)
                 return
-        errand.fail(ModemUnavailable("the modem is not there"))
+        self._refuse(errand)
 
     def open(self) -> None:
         """The modem listens."""
@@ -107,7 +109,7 @@ class Errands:
             self._is_open = False
             waiting, self._waiting = self._waiting, deque()
         for errand in waiting:
-            errand.fail(ModemUnavailable("the modem is not there"))
+            self._refuse(errand)
 
     def first(self) -> Errand[Any] | None:
         """Return the one whose turn it is, without taking it."""
@@ -126,3 +128,6 @@ class Errands:
                 self._waiting.remove(errand)
                 return True
             return False
+
+    def _refuse(self, errand: Errand[Any]) -> None:
+        errand.fail(ModemUnavailable(f"the modem is {self._how_it_is()}"))

@@ -309,7 +309,7 @@ def test_a_modem_that_is_not_there_or_not_known_is_told(gateway):
     one = gateway(modems=(Sim(name="m0"), Sim(name="off", active=False)))
     one.lines["m0"].unplug()
     one.wait_until(lambda: one.state("m0") == "absent")
-    assert "not there" in cli(one, "show", "m0", check=1).output
+    assert "the modem is absent: the device was unplugged" in cli(one, "show", "m0", check=1).output
     assert "not active" in cli(one, "show", "off", check=1).output
     assert "no such modem" in cli(one, "show", "nobody", check=1).output
     assert "no PIN on standard input" in cli(one, "pin", "enter", "m0", check=1).output

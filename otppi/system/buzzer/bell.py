@@ -12,6 +12,7 @@ from otppi.lib.bus import Bus
 from otppi.model.checks import Check, Level
 from otppi.model.errors import HostError, HostUnreachable
 from otppi.model.events import (
+    BalanceLow,
     BrokerLost,
     ModemStateChanged,
     Outcome,
@@ -82,6 +83,7 @@ class Bell:
             SmsFinished,
             RequestAnswered,
             BrokerLost,
+            BalanceLow,
             ModemStateChanged,
             ResetByStick,
             _TestWanted,
@@ -162,6 +164,8 @@ def _tune_for(event: object, settings: BellSettings) -> Tune | None:
             return Tune.RESET_REFUSED if event.refusal else Tune.RESET_DONE
         case BrokerLost():
             return Tune.DISCONNECT if settings.rings_for(event.broker) else None
+        case BalanceLow():
+            return Tune.ALERT if settings.balance_low else None
         case ModemStateChanged(state=ModemState.FAILED):
             return Tune.ALERT if settings.modem_failure else None
         case SmsFinished() | RequestAnswered() if _is_failure(event) and settings.sms_failure:

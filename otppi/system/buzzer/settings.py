@@ -22,6 +22,9 @@ class BellSettings(Section, key="bell", title="Bell"):
     modem_failure: bool = boolean(
         default=True, help="A modem hangs and could not be brought back by itself.", title="Modem failure"
     )
+    balance_low: bool = boolean(
+        default=True, help="A SIM has little credit left, or not for long.", title="Balance low"
+    )
     amqp_disconnected: bool = boolean(default=True, help="RabbitMQ is lost.", title="AMQP disconnected")
     mqtt_disconnected: bool = boolean(default=True, help="Mosquitto is lost.", title="MQTT disconnected")
     redis_disconnected: bool = boolean(default=True, help="Redis is lost.")

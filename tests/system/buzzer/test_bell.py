@@ -8,6 +8,7 @@ from otppi.lib.bus import Bus
 from otppi.model.checks import Level
 from otppi.model.errors import HostUnreachable
 from otppi.model.events import (
+    BalanceLow,
     BrokerLost,
     ModemStateChanged,
     Outcome,
@@ -89,6 +90,9 @@ def sms(outcome, door="rest", **more):
     )
 
 
+LOW = BalanceLow(modem_id="1", modem_name="m", amount="900", valid_until="", reason="little is left")
+
+
 def modem(state):
     return ModemStateChanged(modem_id="1", modem_name="m", state=state)
 
@@ -106,6 +110,7 @@ def modem(state):
         (RequestAnswered(door="cli", command="send-sms", code="1101", duration_s=0), []),
         (RequestAnswered(door="rest", command="verify-otp", code="1202", duration_s=0), []),
         (modem(ModemState.FAILED), ["ALERT"]),
+        (LOW, ["ALERT"]),
         (modem(ModemState.HUNG), []),
         (BrokerLost(broker="amqp"), ["ALERT"]),  # the same melody
         (BrokerLost(broker="nobody"), []),
@@ -122,6 +127,7 @@ def test_what_rings(event, played):
     [
         ({"sms_failure": False}, sms(Outcome.FAILED)),
         ({"modem_failure": False}, modem(ModemState.FAILED)),
+        ({"balance_low": False}, LOW),
         ({"redis_disconnected": False}, BrokerLost(broker="redis")),
     ],
 )
