@@ -11,7 +11,7 @@ from otppi.gateway.commands import COMMANDS, Command
 from otppi.gateway.repeats import LONGEST_MEMORY_S, MEMORY_WITHOUT_END_S
 from otppi.model import errors
 from otppi.model.errors import OtpPiError
-from otppi.model.modems import ModemState
+from otppi.model.modems import ModemState, Registration
 
 Json = dict[str, Any]
 
@@ -41,8 +41,8 @@ _SMS = (
 _COMMAND_ERRORS: Mapping[str, tuple[type[OtpPiError], ...]] = {
     "request-otp": (errors.DuplicateReference, *_SMS, errors.NoEmailAccount),
     "verify-otp": (errors.OtpInvalid, errors.OtpExpired, errors.OtpTooManyTries),
-    "send-sms": _SMS,
-    "send-message": (*_SMS, errors.NoEmailAccount),
+    "send-sms": (*_SMS, errors.UnknownModem),
+    "send-message": (*_SMS, errors.UnknownModem, errors.NoEmailAccount),
     "send-email": _EMAIL,
     "send-mail": _EMAIL,
     "block-msisdn": (errors.SettingsNotSaved,),
@@ -64,6 +64,11 @@ _PARTS: Json = {
     "description": "Messages on the air that the text took; operators charge each.",
     "examples": [1],
 }
+_MESSAGE_ID: Json = {
+    **_TEXT,
+    "description": "The gateway's own name for the message: the log has it, and the delivery report will.",
+    "examples": ["9f86d081884c7d659a2feaa0c55ad015"],
+}
 _SMS_SENT: Json = {
     "modemID": {**_TEXT, "description": "The modem that sent it."},
     "result": {
@@ -72,6 +77,7 @@ _SMS_SENT: Json = {
         "examples": ["+CMGS: 17, +CMGS: 18"],
     },
     "parts": _PARTS,
+    "message_id": _MESSAGE_ID,
 }
 _MODEM: Json = {
     "type": "object",
@@ -81,6 +87,12 @@ _MODEM: Json = {
         "port": _TEXT,
         "connected": _YES_OR_NO,
         "state": {"type": "string", "enum": [state.value for state in ModemState]},
+        "reason": {**_TEXT, "description": "Why it is in this state, in words for people; mostly empty."},
+        "registration": {
+            "type": "string",
+            "enum": [registration.value for registration in Registration],
+            "description": "Whether the network has it.",
+        },
         "active": {**_YES_OR_NO, "description": "Whether the owner switched it on."},
         "defaultModem": {**_YES_OR_NO, "description": "Whether it takes numbers that no prefix matches."},
         "internetAccess": _YES_OR_NO,
@@ -112,6 +124,7 @@ _ANSWER_DATA: Mapping[str, Json] = {
             "description": "Life of the code in seconds, counted from when it was made.",
             "examples": [300],
         },
+        "message_id": _MESSAGE_ID,
     },
     "verify-otp": _ECHO,
     "send-sms": _SMS_SENT,

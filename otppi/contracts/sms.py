@@ -32,6 +32,7 @@ class OutgoingSms:
     text: SmsText = field(repr=False)
     origin: Origin
     priority: Priority = Priority.NORMAL
+    only_modem: str = ""  # id of the one that may send it; empty if any may
     # How long the network may keep trying (TP-VP); None leaves it to the SMS centre.
     validity_s: float | None = None
     # Called on the modem's thread with its id before the message is begun; a `DeliveryError` keeps it from being sent

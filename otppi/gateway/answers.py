@@ -47,9 +47,14 @@ def _data(result: Result) -> dict[str, Any]:
                 "modemID": result.modem_id,
                 "result": ", ".join(f"+CMGS: {reference}" for reference in result.references),
                 "parts": result.parts,
+                "message_id": result.message_id,
             }
         case OtpSent():
-            return {"parts": result.receipt.parts, "expires_in": result.life_s}
+            return {
+                "parts": result.receipt.parts,
+                "expires_in": result.life_s,
+                "message_id": result.receipt.message_id,
+            }
         case ModemList():
             return {"modem_list": {one.id: modem(one) for one in result.modems}}
         case UssdReply():
@@ -74,6 +79,8 @@ def modem(modem: ModemStatus) -> dict[str, Any]:
         "connected": modem.state
         in {ModemState.SEARCHING, ModemState.READY, ModemState.BUSY, ModemState.HUNG},
         "state": modem.state.value,
+        "reason": modem.reason,
+        "registration": modem.registration.value,
         "active": modem.active,
         "defaultModem": modem.is_default,
         "internetAccess": modem.internet_access,

@@ -89,6 +89,11 @@ _APP_HASH = Argument(
 _MODEM_ID = Argument(
     name="modem_id", help="Id or name of the modem, from get-modem-list.", required=True, example="telkomsel"
 )
+_ONLY_MODEM = Argument(
+    name="modem_id",
+    help="Id or name of the one modem that may send it, from get-modem-list; without it any may.",
+    example="telkomsel",
+)
 _USSD_CODE = Argument(
     name="ussd_code",
     help="The code to dial; after an answer that is `replyable`, the reply to it.",
@@ -100,6 +105,7 @@ _USSD_CODE = Argument(
 _EMAIL = re.compile(r"[^\s@<>\"(),:;\\]{1,64}@[A-Za-z0-9.-]{1,189}")
 
 _MESSAGE_ARGUMENTS = (_RECEIVER, _MESSAGE, _SUBJECT, _ID, _OPTIONAL_REFERENCE, _DATE_TIME, _EXPIRATION)
+_SMS_ARGUMENTS = (*_MESSAGE_ARGUMENTS, _ONLY_MODEM)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -234,6 +240,7 @@ def _read_message(commands: Commands, origin: Origin, name: str, fields: Fields)
         text=fields.text(_MESSAGE),
         subject=fields.text(_SUBJECT),
         life=commands.message_life(fields),
+        modem="" if isinstance(receiver, EmailAddress) else fields.text(_ONLY_MODEM),
         repeat_token=token[:256],
     )
 
@@ -336,10 +343,10 @@ COMMANDS: Mapping[str, Command] = {
         arguments=(_REFERENCE, _RECEIVER, _OTP, *_PARAMS, _DATE_TIME),
         read=_read_verify_otp,
     ),
-    "send-sms": Command(summary="Send a text message", arguments=_MESSAGE_ARGUMENTS, read=_read_message),
+    "send-sms": Command(summary="Send a text message", arguments=_SMS_ARGUMENTS, read=_read_message),
     "send-message": Command(
         summary="Send a text message, or an e-mail if the receiver is an address",
-        arguments=_MESSAGE_ARGUMENTS,
+        arguments=_SMS_ARGUMENTS,
         read=_read_message,
     ),
     "send-email": Command(summary="Send an e-mail", arguments=_MESSAGE_ARGUMENTS, read=_read_message),

@@ -114,7 +114,9 @@ class _Attempt:
     def _groups(self) -> list[list[str]]:
         modems = self._directory.snapshot()
         self._modems = {modem.id: modem for modem in modems}
-        plan = router.plan(self._parcel, modems, self._ledger)
+        only = self._sms.only_modem
+        allowed = [modem for modem in modems if only in ("", modem.id)]
+        plan = router.plan(self._parcel, allowed, self._ledger)
         self._quota_wait_s = plan.quota_wait_s
         untried = ([one for one in group if one not in self._tried] for group in plan.groups)
         return [group for group in untried if group]
@@ -211,6 +213,8 @@ class _Attempt:
             return Busy("no modem came free in time", retry_after_s=self._settings.overtake_after_s)
         if self._quota_wait_s is not None:
             return QuotaUsedUp(self._quota_wait_s)
+        if (only := self._modems.get(self._sms.only_modem)) is not None:
+            return NoModemAvailable(f"the modem {only.name} cannot send it: {router.objection(only)}")
         return NoModemAvailable("no modem is ready for this number")
 
 

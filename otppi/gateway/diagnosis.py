@@ -1,20 +1,23 @@
 """What is looked at in the diagnosis of the gateway itself, and what is advised."""
 
+import shlex
 from collections.abc import Iterable, Sequence
 
 from otppi.model.checks import Check, Level
-from otppi.model.modems import ModemState, ModemStatus, Registration
+from otppi.model.modems import LEFT_TO_A_PERSON, ModemState, ModemStatus, Registration
 
 
-def check_modems(modems: Sequence[ModemStatus]) -> Iterable[Check]:
-    """Look at every modem, and at all of them together."""
+def check_modems(modems: Sequence[ModemStatus], *, has_new: bool = False) -> Iterable[Check]:
+    """Look at every modem, and at all of them together; `has_new`: one is plugged in that nobody uses yet."""
     active = [modem for modem in modems if modem.active and not modem.internet_access]
     if not active:
         yield Check(
             name="modems",
             level=Level.YELLOW,
             finding="no modem is set up",
-            advice="Plug in a modem and add it: otppi modem add --name NAME --port PORT",
+            advice="One is plugged in: otppi modem found, then otppi modem use NODE --name NAME"
+            if has_new
+            else "Plug in a modem and add it: otppi modem add --name NAME --port PORT",
         )
         return
     for modem in active:
@@ -40,12 +43,13 @@ def check_modems(modems: Sequence[ModemStatus]) -> Iterable[Check]:
             name="prices",
             level=Level.YELLOW,
             finding=f"not known of {', '.join(unpriced)}",
-            advice="A SIM of unknown price is used last. Set it: otppi modem price MODEM other=PRICE",
+            advice="A SIM of unknown price is used last. Set it: "
+            f"otppi modem price {shlex.quote(unpriced[0])} other=PRICE",
         )
 
 
 _FULL = 0.8
-_ADVICE = {
+_ADVICE = {  # with MODEM for the modem's name
     ModemState.ABSENT: "Check that it is plugged in and that its port is right.",
     ModemState.PIN_NEEDED: "Give its PIN: otppi sim pin enter MODEM, or in the modem's settings.",
     ModemState.PUK_BLOCKED: "Its operator has the PUK, often printed on the card it came in: otppi sim unblock MODEM",
@@ -79,7 +83,8 @@ def _check_ready(modem: ModemStatus, finding: str) -> Check:
             name=name,
             level=Level.YELLOW,
             finding=f"{finding}, roaming",
-            advice="Messages may cost much more in a foreign network; choose one: otppi sim operator MODEM CODE",
+            advice="Messages may cost much more in a foreign network; choose one: "
+            f"otppi sim operator {shlex.quote(modem.name)} CODE",
         )
     return Check(name=name, level=Level.GREEN, finding=finding)
 
@@ -90,8 +95,11 @@ def _check_modem(modem: ModemStatus) -> Check:
         signal = f", signal {modem.signal.rssi_dbm} dBm" if modem.signal else ", signal unknown"
         return _check_ready(modem, f"{modem.state.value}{signal}")
     level = Level.YELLOW if modem.state in _PASSING else Level.RED
-    finding = modem.state.value + (f": {modem.reason}" if modem.reason else "")
-    return Check(name=name, level=level, finding=finding, advice=_ADVICE.get(modem.state, ""))
+    finding = modem.in_words
+    advice = _ADVICE.get(modem.state, "").replace("MODEM", shlex.quote(modem.name))
+    if modem.state is ModemState.PIN_NEEDED and LEFT_TO_A_PERSON in modem.reason:
+        advice = "Put the SIM into a phone and enter the PIN there; a wrong one blocks the SIM."
+    return Check(name=name, level=level, finding=finding, advice=advice)
 
 
 def _check_store(modem: ModemStatus) -> Iterable[Check]:

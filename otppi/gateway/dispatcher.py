@@ -116,6 +116,7 @@ class Dispatcher:
             text=self._coded(request.text),
             origin=request.origin,
             priority=self._priority(request.life),
+            only_modem=self._modem_id(request.modem) if request.modem else "",
             validity_s=_validity_s(request.life),
         )
         if not request.repeat_token:
@@ -182,10 +183,14 @@ class Dispatcher:
         return OtpSent(receipt=receipt, life_s=math.ceil(issued.life_s))
 
     def _ask_network(self, modem_name: str, text: str, origin: Origin) -> UssdReply:
+        modem_id = self._modem_id(modem_name)
+        deadline = Deadline.after(self._clock, self._settings().ussd_timeout_s)
+        return self._ussd.request_ussd(modem_id, text, origin, deadline)
+
+    def _modem_id(self, modem_name: str) -> str:
         for modem in self._directory.snapshot():
             if modem_name in (modem.id, modem.name):
-                deadline = Deadline.after(self._clock, self._settings().ussd_timeout_s)
-                return self._ussd.request_ussd(modem.id, text, origin, deadline)
+                return modem.id
         raise UnknownModem("there is no such modem")
 
     def _phone(self, receiver: Receiver) -> Number:

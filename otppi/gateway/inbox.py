@@ -37,7 +37,8 @@ class InboxSettings(Section, key="inbox", title="Inbox"):
 
     keep_messages: bool = boolean(
         default=True,
-        help="Off, received messages are taken from the SIM and forgotten at once; those that were kept stay.",
+        help="Off, received messages are taken from the SIM and forgotten at once, so that no broker and no page can "
+        "show their texts; those that were kept stay.",
     )
     retention_days: int = integer(
         default=90, minimum=1, maximum=3650, unit="days", help="Older messages are deleted, read or not."

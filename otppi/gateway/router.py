@@ -33,7 +33,7 @@ def plan(parcel: Parcel, modems: Sequence[ModemStatus], ledger: Ledger) -> Plan:
     groups: dict[tuple[Decimal, _Rank], list[str]] = {}
     waits = []
     for modem in modems:
-        if _objection(modem):
+        if objection(modem):
             continue
         wait_s = ledger.wait_s(modem, parcel)
         if wait_s > 0:
@@ -64,12 +64,23 @@ def explain(parcel: Parcel, modems: Sequence[ModemStatus], ledger: Ledger) -> li
             "modem": modem.name,
             "turn": turns.get(modem.id),
             "cost": None if (cost := ledger.cost(modem, parcel)) is None else shown_money(cost),
-            "reason": _objection(modem)
+            "reason": objection(modem)
             or ("its quota is used up" if modem.id not in turns else _reason(modem, parcel)),
         }
         for modem in modems
     ]
     return sorted(rows, key=lambda row: row["turn"] or len(turns) + 1)
+
+
+def objection(modem: ModemStatus) -> str:
+    """Say why a modem takes no message, whichever it is; empty if it does."""
+    if not modem.active:
+        return "not active"
+    if modem.internet_access:
+        return "kept for mobile internet"
+    if not modem.api_enabled:
+        return "switched off for the API"
+    return "" if modem.is_ready else modem.state.value
 
 
 def _order(modem: ModemStatus, parcel: Parcel, ledger: Ledger) -> tuple[Decimal, _Rank]:
@@ -80,16 +91,6 @@ def _order(modem: ModemStatus, parcel: Parcel, ledger: Ledger) -> tuple[Decimal,
 def _rank(modem: ModemStatus, number: Number) -> _Rank:
     length = len(_longest_match(modem, number))
     return (0, -length) if length else (1, 0) if modem.is_default else (2, 0)
-
-
-def _objection(modem: ModemStatus) -> str:
-    if not modem.active:
-        return "not active"
-    if modem.internet_access:
-        return "kept for mobile internet"
-    if not modem.api_enabled:
-        return "switched off for the API"
-    return "" if modem.is_ready else modem.state.value
 
 
 def _reason(modem: ModemStatus, parcel: Parcel) -> str:

@@ -9,7 +9,8 @@ def holders(path: str) -> tuple[str, ...]:
     """Return the names of the other programs that have a file open, each once.
 
     Only what this user may see is told: root sees everybody's files, other users their own and, where a file is
-    locked by `flock`, who locked it.
+    locked by `flock`, who locked it, unless /proc hides other users' programs (`hidepid`, `ProtectProc=`). So the
+    gateway, which is not root, does not see a program of another user that has a port open without a lock.
     """
     try:
         wanted = os.stat(path)

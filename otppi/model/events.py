@@ -19,6 +19,7 @@ class Outcome(StrEnum):
 class SmsFinished:
     """A modem is done with a message, one way or another."""
 
+    message_id: str  # as in `SmsReceipt`
     modem_id: str
     modem_name: str
     door: str

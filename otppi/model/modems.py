@@ -108,6 +108,10 @@ class Signal:
         return "Good" if self.csq < 20 else "Excellent"
 
 
+# Ends the reason of a modem whose SIM may forgive only one more wrong PIN.
+LEFT_TO_A_PERSON = "left to a person"
+
+
 @dataclass(frozen=True, kw_only=True)
 class ModemStatus:
     """A modem as it stands at one moment."""
@@ -131,6 +135,11 @@ class ModemStatus:
     store_fill: float | None = None
     # The ends of two ICCIDs if the SIM is another than the settings were made for: that one's and this one's.
     swapped_sim: tuple[str, str] | None = None
+
+    @property
+    def in_words(self) -> str:
+        """Its state, with the reason."""
+        return f"{self.state.value}: {self.reason}" if self.reason else self.state.value
 
     @property
     def is_ready(self) -> bool:

@@ -47,6 +47,7 @@ class SendMessage(Request):
     text: str = field(repr=False)
     subject: str = field(default="", repr=False)
     life: Deadline
+    modem: str = ""  # id or name of the one that may send it; empty if any may
     # What names a repeat: the caller's `id` or `reference`, else its `date_time`; empty if it sent neither.
     repeat_token: str = field(default="", repr=False)
 

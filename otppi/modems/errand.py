@@ -130,4 +130,4 @@ class Errands:
             return False
 
     def _refuse(self, errand: Errand[Any]) -> None:
-        errand.fail(ModemUnavailable(f"the modem is {self._how_it_is()}"))
+        errand.fail(ModemUnavailable(f"the modem cannot be asked now ({self._how_it_is()})"))

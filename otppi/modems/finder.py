@@ -14,7 +14,7 @@ from otppi.model.ports import SerialPort, Stick
 from otppi.modems import probe
 from otppi.modems.families import family_of
 from otppi.modems.matching import match
-from otppi.modems.ports import candidates, why_without_port
+from otppi.modems.ports import candidates, left_out, why_without_port
 from otppi.modems.probe import FoundModem
 from otppi.modems.settings import ModemSettings
 from otppi.modems.transport import SerialLine
@@ -214,10 +214,16 @@ def _at(name: str, present: Sequence[FoundModem]) -> FoundModem | None:
 
 
 def _as_own(stick: Stick, port: SerialPort, settings: ModemSettings, told: Identity) -> FoundModem:
+    why = next(choice.why for choice in (*candidates(stick), *left_out(stick)) if choice.port == port)
     return FoundModem(
         stick=stick,
         port=port,
-        why="it is in use there",
+        why=f"{why}; it is in use there",
         family=family_of(stick.usb, told.manufacturer, told.model),
-        identity=Identity(manufacturer=told.manufacturer, model=told.model, imei=settings.imei or told.imei),
+        identity=Identity(
+            manufacturer=told.manufacturer,
+            model=told.model,
+            revision=told.revision,
+            imei=settings.imei or told.imei,
+        ),
     )

@@ -5,7 +5,15 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from otppi.model.modems import Identity, PinTries, Registration, Signal, SimState, is_another_sim
+from otppi.model.modems import (
+    LEFT_TO_A_PERSON,
+    Identity,
+    PinTries,
+    Registration,
+    Signal,
+    SimState,
+    is_another_sim,
+)
 from otppi.model.ports import UsbId
 from otppi.modems import parse
 from otppi.modems.channel import AtRefused, Channel, NoAnswer
@@ -148,9 +156,11 @@ def unlock(
     if state is SimState.READY:
         return
     if state is not SimState.PIN_NEEDED or not pin:
+        tries = pin_tries(channel, family) if state in _ASKED_FOR else None
         if state is SimState.PIN_NEEDED:
+            _leave_last_try(spent, Code.PIN, state, tries)
             reason = "the SIM asks for its PIN and none is set"
-        raise SimBlocked(reason, state, pin_tries(channel, family) if state in _ASKED_FOR else None)
+        raise SimBlocked(reason, state, tries)
     if is_another_sim(iccid, told):
         reason = (
             f"the SIM …{told[-4:]} asks for its PIN, and the one that is set is for the SIM …{iccid[-4:]}"
@@ -180,18 +190,10 @@ def try_code(
     state = next(state for state, asked in _ASKED_FOR.items() if asked is code)
     tries = pin_tries(channel, family)
     left = tries_left(tries, code)
+    _leave_last_try(spent, code, state, tries)
     if spent.was_refused(code, secrets[0]):
         raise SimBlocked(
             f"the SIM refused this {code} before; it is not tried again until it is changed", state, tries
-        )
-    if left is not None and left <= 1:
-        raise LastTry(f"only one try of the {code} is left, and it is left to a person", state, tries)
-    if left is None and not spent.may_try(code):
-        raise LastTry(
-            f"wrong ones were tried and the modem does not tell how many tries of the {code} are left, so the rest is "
-            "left to a person",
-            state,
-            tries,
         )
     try:
         spent.begin(code)
@@ -222,6 +224,19 @@ def try_code(
         raise SimBlocked(f"the SIM refused the {code} ({error.final})", state, tries) from error
     with _noted("a code that was taken"):
         spent.forget(code)
+
+
+def _leave_last_try(spent: SpentTries, code: Code, state: SimState, tries: PinTries | None) -> None:
+    left = tries_left(tries, code)
+    if left is not None and left <= 1:
+        raise LastTry(f"only one try of the {code} is left, and it is {LEFT_TO_A_PERSON}", state, tries)
+    if left is None and not spent.may_try(code):
+        raise LastTry(
+            f"wrong ones were tried and the modem does not tell how many tries of the {code} are left, so the rest is "
+            f"{LEFT_TO_A_PERSON}",
+            state,
+            tries,
+        )
 
 
 def _was_wrong(final: Final, left: int | None, left_now: int | None) -> bool | None:

@@ -50,7 +50,7 @@ def match(configured: Mapping[str, Configured], present: Sequence[FoundModem]) -
     for key, ids in _by_imei(configured).items():
         same = [one for one in rest if _key(one.identity.imei) == key]
         if len(ids) > 1 or len(same) > 1:
-            conflicts.append(_clones(key, [configured[one].name for one in ids], same))
+            conflicts.append(_clones(configured[ids[0]].imei, [configured[one].name for one in ids], same))
         taken = _by_port({one: configured[one] for one in ids}, same)
         # Where ports do not tell clones apart, the order does.
         others = [one for one in same if one not in taken.values()]
@@ -65,7 +65,8 @@ def match(configured: Mapping[str, Configured], present: Sequence[FoundModem]) -
     rest = [one for one in rest if one not in found.values()]
     for modem_id, stranger in _by_port(missing, rest).items():
         settings = configured[modem_id]
-        conflicts.append(stranger_at(settings.port, settings, stranger.identity.imei))
+        words = stranger_at(settings.port, settings, stranger.identity.imei)
+        conflicts.append(f"{words}: otppi modem use {stranger.port.node} --name NAME")
     return Matching(found=found, new=tuple(rest), conflicts=tuple(conflicts))
 
 
@@ -105,9 +106,9 @@ def _by_port(configured: Mapping[str, Configured], present: Iterable[FoundModem]
     return found
 
 
-def _clones(key: str, names: Sequence[str], same: Sequence[FoundModem]) -> str:
+def _clones(imei: str, names: Sequence[str], same: Sequence[FoundModem]) -> str:
     places = ", ".join(one.port.node for one in same) or "none"
     return (
-        f"the IMEI {key}… is not unique: settings {', '.join(names)}, modems at {places}; they are told apart by "
+        f"the IMEI …{imei[-4:]} is not unique: settings {', '.join(names)}, modems at {places}; they are told apart by "
         "their ports, so leave each where it is"
     )

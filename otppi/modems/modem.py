@@ -122,7 +122,7 @@ class Modem:
         self._reading = Reading(modem_id, messages, reports)
         self._sweep_at_s = 0.0  # monotonic
         self._asking = Asking(modem_id, lambda: limits().ussd_session_s)
-        self.errands = Errands(self._in_words)
+        self.errands = Errands(lambda: self.status().in_words)
         self._recovery = Recovery()
         self._delays = delays_s(_FIRST_RETRY_S, _LONGEST_RETRY_S)
         self._thread = threading.Thread(target=self._run, name=f"modem:{settings.name}", daemon=True)
@@ -213,9 +213,6 @@ class Modem:
             if is_another_sim(settings.iccid, self._identity.iccid)
             else None,
         )
-
-    def _in_words(self) -> str:
-        return f"{self._state.value}: {self._reason}" if self._reason else self._state.value
 
     def _limits(self) -> Limits:
         limits = self._own_limits()

@@ -130,7 +130,7 @@ class ModemPool:
         """See `UssdSender`."""
         if modem_id not in self._settings:
             raise UnknownModem("there is no such modem")
-        job = UssdJob(modem_id, text, origin, deadline)
+        job = UssdJob(modem_id, text, origin, deadline, lambda: self._why_not_ready(modem_id))
         self._queue.put(job)
         return job.wait(self._queue)
 
@@ -164,6 +164,12 @@ class ModemPool:
                 raise ModemUnavailable("the modem is not active, or is kept for mobile internet")
             modem.ask(errand)
         return errand.wait(modem.errands)
+
+    def _why_not_ready(self, modem_id: str) -> str:
+        status = next((one for one in self.snapshot() if one.id == modem_id), None)
+        if status is None or status.is_ready:  # gone while the job waited; the state follows
+            return "it was until now"
+        return status.in_words
 
     def _make(self, modem_id: str, settings: ModemSettings) -> Modem:
         return Modem(

@@ -95,6 +95,7 @@ class Sending:
             sms.before_submit()
 
         finished = SmsFinished(
+            message_id=message_id,
             modem_id=self._modem_id,
             modem_name=modem_name,
             door=sms.origin.door,

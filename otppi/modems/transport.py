@@ -63,7 +63,7 @@ class SerialTransport:
             self._fd = self._serial.fileno()
             fcntl.ioctl(self._fd, termios.TIOCEXCL)
         except (serial.SerialException, termios.error, ValueError, OSError) as error:
-            kind = PortHeld if getattr(error, "errno", None) in _HELD else PortGone
+            kind = PortHeld if _number(error) in _HELD else PortGone
             raise kind(_reason(error, port)) from error
         self._wakeup = wakeup
         self._poll = select.poll()
@@ -131,7 +131,7 @@ class SerialTransport:
 
 
 def _reason(error: Exception, port: str = "") -> str:
-    number = getattr(error, "errno", None)
+    number = _number(error)
     if number == errno.ENOENT:
         return "the port does not exist"
     if number in _HELD:
@@ -140,4 +140,16 @@ def _reason(error: Exception, port: str = "") -> str:
         return "no permission to open the port"
     if number in (errno.EIO, errno.ENODEV, errno.ENXIO):
         return "the device was unplugged"
-    return os.strerror(number) if isinstance(number, int) else str(error)
+    if number == errno.ENOTTY:
+        return "it is no serial port"
+    return str(error) if number is None else os.strerror(number)
+
+
+def _number(error: BaseException) -> int | None:
+    """Return the errno; pyserial puts errors of its own, without one, in the place of those of termios."""
+    for one in (error, error.__context__):
+        if isinstance(one, OSError) and one.errno is not None:
+            return one.errno
+        if isinstance(one, termios.error):  # no OSError
+            return int(one.args[0])
+    return None

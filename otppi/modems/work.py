@@ -78,11 +78,14 @@ class SmsJob(Job):
 class UssdJob(Job):
     """A USSD request to one modem, and the caller who waits for it; an empty text cancels the open session."""
 
-    def __init__(self, modem_id: str, text: str, origin: Origin, deadline: Deadline) -> None:
+    def __init__(
+        self, modem_id: str, text: str, origin: Origin, deadline: Deadline, how_it_is: Callable[[], str]
+    ) -> None:
         super().__init__([modem_id])
         self.text = text
         self.origin = origin
         self.deadline = deadline
+        self._how_it_is = how_it_is
         self._done = threading.Event()
         self._outcome: UssdReply | OtpPiError | None = None
 
@@ -108,7 +111,7 @@ class UssdJob(Job):
 
     def no_modem(self) -> DeliveryError:
         """See `Job`."""
-        return UssdFailed("the modem is not ready")
+        return UssdFailed(f"the modem is not ready ({self._how_it_is()})")
 
     def wait(self, queue: "WorkQueue") -> UssdReply:
         """Wait for the answer, at most until the deadline; a request not begun by then is taken back."""

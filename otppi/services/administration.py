@@ -1,7 +1,10 @@
 """What the command line can do to a state folder, whether a gateway owns it or not."""
 
+import re
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any
 
 from otppi.gateway import answers
@@ -11,7 +14,9 @@ from otppi.gateway.policy import SmsSettings
 from otppi.model.errors import BadRequest, SettingsError
 from otppi.model.modems import ModemStatus
 from otppi.model.number import parse_number
-from otppi.model.operators import with_prefixes
+from otppi.model.operators import OPERATORS, with_prefixes
+from otppi.modems import parse
+from otppi.modems.matching import is_another
 from otppi.modems.settings import ModemSettings
 from otppi.services.sections import SECTIONS
 from otppi.services.ssh import ports_with_ssh
@@ -46,6 +51,7 @@ class Administration:
             "settings.import": self.import_document,
             "settings.check": self.check,
             "modem.add": self.add_modem,
+            "modem.apn": self.set_apn,
             "modem.list": self.list_modems,
             "modem.price": self.price_modem,
             "api_user.add": self.add_api_user,
@@ -62,7 +68,8 @@ class Administration:
 
     def set(self, values: Mapping[str, str]) -> None:
         """Change values by their names, all of them or none."""
-        self._store.set_paths(values)
+        with self._modems_by_name():
+            self._store.set_paths(values)
 
     def reset(self, section: str) -> None:
         """Give a section its factory value."""
@@ -83,7 +90,7 @@ class Administration:
 
     def check(self) -> Mapping[str, str]:
         """Return what is wrong in the stored settings: field to reason; empty if all is well."""
-        return dict(self._store.problems)
+        return self._by_name(self._store.problems)
 
     def add_modem(
         self,
@@ -93,7 +100,27 @@ class Administration:
         is_default: bool | None,
         imei: str | None = None,
     ) -> Mapping[str, str]:
-        """Add a modem, or change the one of this name; what is None stays as it is.
+        """Add a modem that a person describes, or change the one of this name; what is None stays as it is.
+
+        A zero is let pass as check digit, since some modems tell that of themselves.
+        """
+        if imei and not (parse.is_whole_imei(imei) or re.fullmatch("[0-9]{14}0", imei)):
+            reason = "has fifteen digits, and the last one checks the others; one is wrong"
+            raise SettingsError({f"modems.{name}.imei": reason})
+        others = [one for one in self._store.items(ModemSettings).values() if one.name != name and one.imei]
+        if imei and (taken := [one.name for one in others if not is_another(one, imei)]):
+            raise SettingsError({f"modems.{name}.imei": f"is that of {taken[0]}, and modems are known by it"})
+        return self.put_modem(name, port, prefixes, is_default, imei)
+
+    def put_modem(
+        self,
+        name: str,
+        port: str | None,
+        prefixes: Sequence[str] | None,
+        is_default: bool | None,
+        imei: str | None,
+    ) -> Mapping[str, str]:
+        """Do the same for a modem that told its IMEI itself, which another may have as well.
 
         Another port without an IMEI may mean another modem, so the known IMEI is forgotten with the old port.
         """
@@ -109,21 +136,36 @@ class Administration:
             "is_default": is_default,
             "imei": imei,
         }
-        self._store.put(
-            ModemSettings, modem_id, {key: value for key, value in wanted.items() if value is not None}
-        )
+        with self._modems_by_name({modem_id: name}):
+            self._store.put(
+                ModemSettings, modem_id, {key: value for key, value in wanted.items() if value is not None}
+            )
         return {"id": modem_id, "name": name}
+
+    def set_apn(self, modem: str, operator: str) -> Mapping[str, str]:
+        """Set what a modem dials for mobile internet to the preset of an operator, and return that."""
+        preset = next((one for one in OPERATORS if one.key == operator.lower()), None)
+        if preset is None:
+            known = ", ".join(one.key for one in OPERATORS)
+            raise BadRequest("operator", f"there is no preset of this name; there are {known}")
+        access = {
+            "apn": preset.apn,
+            "apn_username": preset.apn_username,
+            "apn_password": preset.apn_password,
+            "dial_number": preset.dial_number,
+        }
+        self._store.put(ModemSettings, self._modem_id_of(modem), access)
+        return {"name": preset.name, **access}
 
     def price_modem(self, modem: str, prices: Sequence[str]) -> Sequence[str]:
         """Set the tariff of a modem, if one is given, and return it.
 
         A price may be for the name of an operator of the presets as well; its prefixes are put in its place.
         """
-        modem_id = self._id_of(ModemSettings, modem)
-        if modem_id not in self._store.items(ModemSettings):
-            raise SettingsError({f"modems.{modem}": "there is no such modem"})
+        modem_id = self._modem_id_of(modem)
         if prices:
-            self._store.put(ModemSettings, modem_id, {"prices": [with_prefixes(line) for line in prices]})
+            with self._modems_by_name():
+                self._store.put(ModemSettings, modem_id, {"prices": [with_prefixes(line) for line in prices]})
         return self._store.items(ModemSettings)[modem_id].prices
 
     def add_port(self, port: str, protocol: str, **limits: str | None) -> Mapping[str, str]:
@@ -157,15 +199,7 @@ class Administration:
     def list_modems(self) -> Sequence[Mapping[str, Any]]:
         """Return all modems; with their live state if a gateway runs."""
         if self._modems is not None:
-            return [
-                {
-                    **answers.modem(modem),
-                    "prefixes": list(modem.prefixes),
-                    "reason": modem.reason,
-                    "registration": modem.registration.value,
-                }
-                for modem in self._modems()
-            ]
+            return [{**answers.modem(modem), "prefixes": list(modem.prefixes)} for modem in self._modems()]
         return [
             {
                 "id": modem_id,
@@ -196,10 +230,38 @@ class Administration:
             raise SettingsError({f"{kind.key}.{item}": "several have this name; give the id"})
         return named[0] if item not in items and named else item
 
+    def _modem_id_of(self, modem: str) -> str:
+        modem_id = self._id_of(ModemSettings, modem)
+        if modem_id not in self._store.items(ModemSettings):
+            raise SettingsError({f"modems.{modem}": "there is no such modem"})
+        return modem_id
+
+    @contextmanager
+    def _modems_by_name(self, new: Mapping[str, str] = MappingProxyType({})) -> Iterator[None]:
+        """Let errors call modems what people call them; `new` has names by the ids of those not there yet."""
+        try:
+            yield
+        except SettingsError as error:
+            raise type(error)(self._by_name(error.errors, new)) from error
+
+    def _by_name(
+        self, errors: Mapping[str, str], new: Mapping[str, str] = MappingProxyType({})
+    ) -> dict[str, str]:
+        named = {key: one.name for key, one in self._store.items(ModemSettings).items()} | dict(new)
+        return {_with_name(place, named): reason for place, reason in errors.items()}
+
     def _put_account(self, kind: type[Section], user: str, password: str) -> None:
         if not user or ":" in user or not user.isprintable() or len(user) > 64:
             raise SettingsError({f"{kind.key}": "a user name has 1 to 64 printable characters and no colon"})
         self._store.put(kind, user, {"password": password})
+
+
+def _with_name(place: str, modems: Mapping[str, str]) -> str:
+    section, _, rest = place.partition(".")
+    item_id, dot, field = rest.partition(".")
+    if section != ModemSettings.key or item_id not in modems:
+        return place
+    return f"{section}.{modems[item_id]}{dot}{field}"
 
 
 def _section(key: str) -> type[Section]:

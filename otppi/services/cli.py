@@ -17,16 +17,17 @@ from otppi.services import cli_device, cli_doctor, cli_inbox, cli_prices, cli_si
 from otppi.services.cli_terms import (
     CALL_LIMIT_S,
     FAILED,
+    SEND_LIMIT_S,
     administer,
     as_json_option,
     fail,
+    message_text,
     show,
+    show_sent,
     speaks_plainly,
     state_dir_option,
 )
 from otppi.services.control import NotRunning, call
-
-_SEND_LIMIT_S = 400.0  # longer than any caller may wait by the settings
 
 _password_stdin = click.option(
     "--password-stdin", is_flag=True, required=True, help="Read the password from standard input."
@@ -153,7 +154,7 @@ def modem_add(
 @as_json_option
 @speaks_plainly
 def modem_found(state_dir: Path, as_json: bool) -> None:
-    """List the modems that are plugged in, used or not."""
+    """List the modems that are plugged in, used or not, and why each is asked at this port."""
     found = call(state_dir, "modem.found", {}, CALL_LIMIT_S)
     if as_json:
         show(found, as_json)
@@ -163,8 +164,11 @@ def modem_found(state_dir: Path, as_json: bool) -> None:
         if one["used_as"]:
             use = f"used as {one['used_as']}" + (f" ({one['problem']})" if one["problem"] else "")
         click.echo(f"{one['node']}\t{one['family']}\t{one['make']}\t{one['imei']}\t{use}")
+        click.echo(f"\t{one['why']}" + (f"; firmware {one['revision']}" if one["revision"] else ""))
     for problem in found["problems"]:
         click.echo(f"otppi: {problem}", err=True)
+    if not found["modems"] and not found["problems"]:
+        click.echo("otppi: no modem is plugged in; all ports: otppi modem doctor", err=True)
 
 
 @modem.command("use")
@@ -206,6 +210,21 @@ def modem_list(state_dir: Path, as_json: bool) -> None:
             state += f", {one['registration']}"
         marks = ",".join(one["prefixes"]) + (" default" if one["defaultModem"] else "")
         click.echo(f"{one['name']}\t{one['port']}\t{state}\t{marks.strip()}\t{one['id']}")
+    if not modems:
+        click.echo(
+            "otppi: no modem is set up: otppi modem found, then otppi modem use; or otppi modem add", err=True
+        )
+
+
+@modem.command("apn")
+@state_dir_option
+@click.argument("modem")
+@click.argument("operator")
+@speaks_plainly
+def modem_apn(state_dir: Path, modem: str, operator: str) -> None:
+    """Set what MODEM needs for mobile internet with OPERATOR, by the presets (otppi operators)."""
+    preset = administer(state_dir, "modem.apn", modem=modem, operator=operator)
+    click.echo(f"{preset['name']}: APN {preset['apn']}, dial {preset['dial_number']}")
 
 
 @modem.command("remove")
@@ -328,7 +347,7 @@ def ussd(state_dir: Path, modem: str, code: str | None, cancel: bool, as_json: b
         raise click.UsageError("give a CODE or --cancel")
     is_asked = not as_json and sys.stdin.isatty()
     while code:
-        answer = _answered(call(state_dir, "ussd", {"modem": modem, "code": code}, _SEND_LIMIT_S))
+        answer = _answered(call(state_dir, "ussd", {"modem": modem, "code": code}, SEND_LIMIT_S))
         show(answer if as_json else answer["data"]["ussd_response"], as_json)
         if not answer["data"]["replyable"]:
             return
@@ -339,7 +358,7 @@ def ussd(state_dir: Path, modem: str, code: str | None, cancel: bool, as_json: b
             code = click.prompt("Reply (none to end it)", default="", show_default=False)
         except click.Abort:
             code = ""
-    _answered(call(state_dir, "ussd.cancel", {"modem": modem}, _SEND_LIMIT_S))
+    _answered(call(state_dir, "ussd.cancel", {"modem": modem}, SEND_LIMIT_S))
 
 
 def _answered(answer: Any) -> Any:  # noqa: ANN401 - JSON
@@ -356,7 +375,7 @@ def _answered(answer: Any) -> Any:  # noqa: ANN401 - JSON
 def balance(state_dir: Path, modem: str | None, as_json: bool) -> None:
     """Ask the SIM of MODEM for its balance; without MODEM print what is known of all."""
     if modem:
-        balances = [call(state_dir, "balance.ask", {"modem": modem}, _SEND_LIMIT_S)]
+        balances = [call(state_dir, "balance.ask", {"modem": modem}, SEND_LIMIT_S)]
     else:
         balances = call(state_dir, "balance.list", {}, CALL_LIMIT_S)
     if as_json:
@@ -463,15 +482,8 @@ def send(state_dir: Path, number: str, text: str, as_json: bool) -> None:
 
     With - as TEXT it is read from standard input, so that it does not show in the list of processes.
     """
-    if text == "-":
-        text = sys.stdin.read().rstrip("\n")
-    answer = call(state_dir, "send", {"number": number, "text": text}, _SEND_LIMIT_S)
-    if answer["response_code"] != "0000":
-        if as_json:
-            show(answer, as_json)
-        fail({"code": answer["response_code"], "message": f"{answer['response_code']} {answer['error']}"})
-    parts = answer["data"]["parts"]
-    show(answer if as_json else f"sent in {parts} part{'s' if parts > 1 else ''}", as_json)
+    answer = call(state_dir, "send", {"number": number, "text": message_text(text)}, SEND_LIMIT_S)
+    show_sent(answer, as_json)
 
 
 @main.command()

@@ -45,8 +45,11 @@ def doctor(
     from otppi.services import modem_doctor
 
     if port is None:
-        for line in modem_doctor.ports():
+        lines = list(modem_doctor.ports())
+        for line in lines:
             click.echo(line)
+        if not lines:
+            click.echo("otppi: no serial port is plugged in, and no stick that is a modem", err=True)
         return
     stick, named = modem_doctor.named(port)
     receiver = modem_doctor.receiver(send_to) if send_to is not None else None

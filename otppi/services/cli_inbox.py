@@ -7,7 +7,17 @@ from typing import Any
 
 import click
 
-from otppi.services.cli_terms import as_json_option, ask, fail, show, speaks_plainly, state_dir_option
+from otppi.services.cli_terms import (
+    SEND_LIMIT_S,
+    as_json_option,
+    ask,
+    fail,
+    message_text,
+    show,
+    show_sent,
+    speaks_plainly,
+    state_dir_option,
+)
 
 _LINE_LETTERS = 60
 
@@ -21,7 +31,7 @@ _offset_option = click.option(
 
 @click.group()
 def inbox() -> None:
-    """Read and delete received messages."""
+    """Read, answer and delete received messages."""
 
 
 @inbox.command("list")
@@ -62,6 +72,33 @@ def inbox_show(state_dir: Path, message_id: str, as_json: bool) -> None:
     click.echo(_harmless(message["text"]))
 
 
+@inbox.command("reply")
+@state_dir_option
+@click.argument("message_id", metavar="ID")
+@click.argument("text")
+@click.option(
+    "--any-modem",
+    is_flag=True,
+    help="Send through any modem: the answer may come from another number than the one written to.",
+)
+@as_json_option
+@speaks_plainly
+def inbox_reply(state_dir: Path, message_id: str, text: str, any_modem: bool, as_json: bool) -> None:
+    """Send TEXT to the sender of the message ID, through the modem with the SIM that got it.
+
+    With - as TEXT it is read from standard input, so that it does not show in the list of processes.
+    """
+    answer = ask(
+        state_dir,
+        "inbox.reply",
+        limit_s=SEND_LIMIT_S,
+        message_id=message_id,
+        text=message_text(text),
+        any_modem=any_modem,
+    )
+    show_sent(answer, as_json)
+
+
 @inbox.command("delete")
 @state_dir_option
 @click.argument("message_ids", nargs=-1, required=True, metavar="ID...")
@@ -82,6 +119,10 @@ def _list(state_dir: Path, search: str, count: int, offset: int, as_json: bool) 
         mark = " " if one["is_read"] else "*"
         first = _harmless(" ".join(one["text"].split()))[:_LINE_LETTERS]
         click.echo(f"{mark} {one['id']}\t{_time(one)}\t{one['modem']}\t{_harmless(one['sender'])}\t{first}")
+    if not found["messages"]:
+        click.echo(
+            "otppi: there is no such message" if search or offset else "otppi: no message has come", err=True
+        )
     rest = found["total"] - offset - len(found["messages"])
     if rest > 0:
         click.echo(f"otppi: {rest} more", err=True)

@@ -41,7 +41,7 @@ def sim_show(state_dir: Path, modem: str, as_json: bool) -> None:
 def _told(told: Mapping[str, Any]) -> Mapping[str, str]:
     pin = {True: "asked for", False: "not asked for", None: "unknown"}[told["is_pin_set"]]
     if told["pin_tries"] is not None:
-        pin += f", {told['pin_tries']} tries left"
+        pin += f", {told['pin_tries']} {'try' if told['pin_tries'] == 1 else 'tries'} left"
     if told["puk_tries"] is not None:
         pin += f", {told['puk_tries']} of the PUK"
     chosen = {True: " (chosen by hand)", False: " (chosen by the modem)", None: ""}[
@@ -75,6 +75,7 @@ def pin() -> None:
 @speaks_plainly
 def pin_enter(state_dir: Path, modem: str) -> None:
     """Enter the PIN that the SIM of MODEM waits for, and keep it."""
+    _check_gateway(state_dir)
     ask(state_dir, "sim.pin.enter", limit_s=_LIMIT_S, modem=modem, pin=_code("PIN"))
 
 
@@ -87,6 +88,7 @@ def pin_set(state_dir: Path, modem: str) -> None:
 
     Every SIM has a PIN from its operator, also one that does not ask for it; it is on the card that the SIM came in.
     """
+    _check_gateway(state_dir)
     ask(state_dir, "sim.pin.set", limit_s=_LIMIT_S, modem=modem, pin=_code("PIN that the SIM has"))
 
 
@@ -96,6 +98,7 @@ def pin_set(state_dir: Path, modem: str) -> None:
 @speaks_plainly
 def pin_change(state_dir: Path, modem: str) -> None:
     """Give the SIM of MODEM another PIN: first the present one, empty for the one in the settings, then the new."""
+    _check_gateway(state_dir)
     present, new = _present_pin(), _code("New PIN", is_new=True)
     ask(state_dir, "sim.pin.change", limit_s=_LIMIT_S, modem=modem, pin=present, new_pin=new)
 
@@ -106,6 +109,7 @@ def pin_change(state_dir: Path, modem: str) -> None:
 @speaks_plainly
 def pin_remove(state_dir: Path, modem: str) -> None:
     """Let the SIM of MODEM ask for no PIN; its present one is needed, empty for the one in the settings."""
+    _check_gateway(state_dir)
     ask(state_dir, "sim.pin.remove", limit_s=_LIMIT_S, modem=modem, pin=_present_pin())
 
 
@@ -119,6 +123,7 @@ def sim_unblock(state_dir: Path, modem: str) -> None:
     The PUK has eight digits and is on the card that the SIM came in; the operator tells it as well. Ten wrong ones end
     the SIM for good.
     """
+    _check_gateway(state_dir)
     puk, new = _code("PUK"), _code("New PIN", is_new=True)
     ask(state_dir, "sim.unblock", limit_s=_LIMIT_S, modem=modem, puk=puk, new_pin=new)
 
@@ -179,6 +184,11 @@ def sim_imei(state_dir: Path, modem: str, imei: str, yes: bool) -> None:
         if not yes:
             click.confirm("Write it?", abort=True, err=True)
     ask(state_dir, "sim.imei", limit_s=_LIMIT_S, modem=modem, imei=imei)
+
+
+def _check_gateway(state_dir: Path) -> None:
+    """Ask nobody for a secret that no gateway is there to take."""
+    ask(state_dir, "modem.list")
 
 
 def _present_pin() -> str:

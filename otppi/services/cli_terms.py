@@ -13,6 +13,7 @@ from otppi.services.control import NotRunning, Refused, Unanswered, call
 
 FAILED, NOT_RUNNING, UNKNOWN = 1, 3, 4
 CALL_LIMIT_S = 30.0
+SEND_LIMIT_S = 400.0  # longer than any caller may wait by the settings
 
 state_dir_option = click.option(
     "--state-dir",
@@ -77,6 +78,21 @@ def show(value: Any, as_json: bool) -> None:  # noqa: ANN401 - JSON
         click.echo(json.dumps(value, indent=2, ensure_ascii=False))
     else:
         click.echo("" if value is None else value)
+
+
+def message_text(given: str) -> str:
+    """Return the text of a message; with - it is read from standard input."""
+    return sys.stdin.read().rstrip("\n") if given == "-" else given
+
+
+def show_sent(answer: Mapping[str, Any], as_json: bool) -> None:
+    """Say what became of a message; ends with the exit code for it if it was not sent."""
+    if answer["response_code"] != "0000":
+        if as_json:
+            show(answer, as_json)
+        fail({"code": answer["response_code"], "message": f"{answer['response_code']} {answer['error']}"})
+    parts = answer["data"]["parts"]
+    show(answer if as_json else f"sent in {parts} part{'s' if parts > 1 else ''}", as_json)
 
 
 def ask(state_dir: Path, function: str, /, *, limit_s: float = CALL_LIMIT_S, **args: Any) -> Any:  # noqa: ANN401

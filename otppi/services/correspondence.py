@@ -5,26 +5,41 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from otppi.gateway.inbox import Inbox
-from otppi.model.errors import BadRequest, HostError
+from otppi.model.errors import BadRequest, HostError, ModemUnavailable, NoModemAvailable, QuotaUsedUp
 from otppi.model.events import DeliveryReported, SmsReceived
 from otppi.model.inbox import InboxMessage
-from otppi.model.modems import ModemStatus
+from otppi.model.modems import ModemStatus, is_another_sim
 from otppi.services.balance import Balances
 
 log = logging.getLogger(__name__)
+
+_OFFER = "; --any-modem lets any other send it, from its own number"
 
 
 class Correspondence:
     """The inbox as the command line and the bus see it; every method may be called from any thread."""
 
-    def __init__(self, inbox: Inbox, balances: Balances, modems: Callable[[], Sequence[ModemStatus]]) -> None:
+    def __init__(
+        self,
+        inbox: Inbox,
+        balances: Balances,
+        modems: Callable[[], Sequence[ModemStatus]],
+        send: Callable[[str, str, str], dict[str, Any]],
+    ) -> None:
+        """Take the parts; `send` gets number, text and the id of the only modem, or nothing, and gives an answer."""
         self._inbox = inbox
         self._balances = balances
         self._modems = modems
+        self._send = send
 
     def functions(self) -> Mapping[str, Callable[..., Any]]:
         """Return the calls that the command line may make."""
-        return {"inbox.list": self.list, "inbox.show": self.show, "inbox.delete": self.delete}
+        return {
+            "inbox.list": self.list,
+            "inbox.show": self.show,
+            "inbox.reply": self.reply,
+            "inbox.delete": self.delete,
+        }
 
     def list(self, search: str, offset: int, count: int) -> dict[str, Any]:
         """Return messages, newest first, and how many there are."""
@@ -34,11 +49,21 @@ class Correspondence:
 
     def show(self, message_id: str) -> dict[str, Any]:
         """Return one message, which counts as read from then on."""
-        message = self._inbox.message(message_id)
-        if message is None:
-            raise BadRequest("id", "there is no such message")
+        message = self._message(message_id)
         self._inbox.mark_read([message_id])
         return _as_json(message, self._names())
+
+    def reply(self, message_id: str, text: str, any_modem: bool) -> dict[str, Any]:
+        """Send a text to the sender of a message, from the number that he wrote to; the answer is that of the API."""
+        message = self._message(message_id)
+        if message.sender.is_name or not message.sender.text:
+            raise BadRequest("", "its sender gave no number, only a name, so nobody can reply to it")
+        if any_modem:
+            return self._send(message.sender.text, text, "")
+        answer = self._send(message.sender.text, text, self._modem_that_got(message))
+        if answer["response_code"] in (NoModemAvailable.code, QuotaUsedUp.code):
+            answer["error"] += _OFFER
+        return answer
 
     def delete(self, message_ids: Sequence[str]) -> int:
         """Delete messages; returns how many of them there were."""
@@ -48,7 +73,12 @@ class Correspondence:
         """Take news from the bus."""
         name = self._names().get(event.modem_id, event.modem_id)
         if isinstance(event, DeliveryReported):
-            fields = {"modem": name, "to": event.masked_number, "outcome": event.outcome.value}
+            fields = {
+                "message_id": event.message_id,
+                "modem": name,
+                "to": event.masked_number,
+                "outcome": event.outcome.value,
+            }
             log.info("sms reported", extra={"fields": fields})
             return
         log.info(
@@ -67,8 +97,29 @@ class Correspondence:
         if message is not None and not message.is_data and not message.sender.text.startswith("+"):
             self._balances.take_message(event.modem_id, message.text)
 
+    def _message(self, message_id: str) -> InboxMessage:
+        message = self._inbox.message(message_id)
+        if message is None:
+            raise BadRequest("id", "there is no such message")
+        return message
+
+    def _modem_that_got(self, message: InboxMessage) -> str:
+        """Return the id of the modem that has the SIM now; where one of them does not tell, of the modem itself."""
+        found = [modem for modem in self._modems() if _has_sim_of(modem, message)]
+        if not found:
+            raise ModemUnavailable(f"the SIM that got it is in no modem now{_OFFER}")
+        # A modem that was pulled out is still known with its last SIM.
+        return max(found, key=lambda modem: modem.is_ready).id
+
     def _names(self) -> Mapping[str, str]:
         return {modem.id: modem.name for modem in self._modems()}
+
+
+def _has_sim_of(modem: ModemStatus, message: InboxMessage) -> bool:
+    iccid = modem.identity.iccid
+    if iccid and message.sim != message.modem_id:
+        return not is_another_sim(message.sim, iccid)
+    return modem.id == message.modem_id
 
 
 def _as_json(message: InboxMessage, names: Mapping[str, str]) -> dict[str, Any]:

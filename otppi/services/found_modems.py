@@ -66,6 +66,11 @@ class FoundModems:
         """Return the calls of the control socket; they take and return JSON values."""
         return {"modem.found": self.listed, "modem.use": self.use}
 
+    @property
+    def has_new(self) -> bool:
+        """Whether a modem answers that the settings do not have."""
+        return any(one.family is not None for one in self._finder.findings.new)
+
     def listed(self) -> dict[str, Any]:
         """Return what is plugged in and what is wrong with it."""
         findings, settings = self._finder.findings, self._store.items(ModemSettings)
@@ -90,7 +95,7 @@ class FoundModems:
             )
         (one,) = found
         return dict(
-            self._administration.add_modem(name, one.port.node, prefixes, is_default, one.identity.imei)
+            self._administration.put_modem(name, one.port.node, prefixes, is_default, one.identity.imei)
         )
 
     def checks(self) -> Iterable[Check]:
@@ -109,8 +114,7 @@ class FoundModems:
                 name="modem ports",
                 level=Level.YELLOW,
                 finding=problem,
-                advice="See what is plugged in: otppi modem found. To let a modem take the place of another: "
-                "otppi modem use NODE --name NAME",
+                advice="See all that is plugged in: otppi modem found",
             )
 
     def _hear(self, news: DeviceNotice | SettingsChanged | ModemStateChanged) -> None:
@@ -154,6 +158,7 @@ def _shown(one: FoundModem, name: str) -> dict[str, Any]:
         "node": one.port.node,
         "family": one.family.name if one.family is not None else "",
         "make": _make(one),
+        "revision": one.identity.revision,
         "imei": f"…{imei[-4:]}" if imei else "",
         "used_as": name,
         "problem": one.problem,

@@ -193,7 +193,9 @@ class Gateway:
             bus=self.bus,
             clock=clock,
         )
-        self._correspondence = Correspondence(self._inbox, self._balances, self.pool.snapshot)
+        self._correspondence = Correspondence(
+            self._inbox, self._balances, self.pool.snapshot, self.send_by_hand
+        )
         self._control = ControlServer(
             state.path,
             {
@@ -262,7 +264,9 @@ class Gateway:
             # On a device the keeper of the clock knows more.
             *(() if self.appliance is not None else [diagnosis.check_clock(self._clock.wall_is_trusted())]),
             *(diagnosis.check_door(name, problem) for name, problem in self.listeners.problems()),
-            *diagnosis.check_modems(self.pool.snapshot()),
+            *diagnosis.check_modems(
+                self.pool.snapshot(), has_new=self._found is not None and self._found.has_new
+            ),
             *(self._found.checks() if self._found is not None else ()),
             *self._balances.checks(),
             *self._health_checks(),
@@ -326,9 +330,9 @@ class Gateway:
             "modems": self.ledger.report(self.pool.snapshot()),
         }
 
-    def send_by_hand(self, number: str, text: str) -> dict[str, Any]:
+    def send_by_hand(self, number: str, text: str, modem: str = "") -> dict[str, Any]:
         """Send a message for the owner of the device; the answer is that of the API."""
-        return self._ask("send-sms", receiver=number, message=text)
+        return self._ask("send-sms", receiver=number, message=text, modem_id=modem)
 
     def _dial_by_hand(self, modem: str, code: str) -> dict[str, Any]:
         return self._ask("request-ussd", modem_id=modem, ussd_code=code)
@@ -479,6 +483,7 @@ class Gateway:
 
 def _log_sms(event: SmsFinished) -> None:
     fields: dict[str, object] = {
+        "message_id": event.message_id,
         "modem": event.modem_name,
         "door": event.door,
         "user": event.user,

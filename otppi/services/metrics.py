@@ -35,6 +35,7 @@ class Metrics:
     ) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no type for it
         self._registry = CollectorRegistry(auto_describe=True)
+        self._modems = modems
         self._sms = Counter(
             "otppi_sms", "Messages by outcome.", ["modem", "outcome"], registry=self._registry
         )
@@ -68,7 +69,14 @@ class Metrics:
 
     def render(self) -> bytes:
         """Return the text exposition."""
+        self._forget_the_gone()
         return generate_latest(self._registry)
+
+    def _forget_the_gone(self) -> None:
+        for metric in (self._sms, self._late, self._sms_seconds):
+            counted = {sample.labels["modem"] for family in metric.collect() for sample in family.samples}
+            for name in counted - {modem.name for modem in self._modems()}:
+                metric.remove_by_labels({"modem": name})
 
     def _take(self, event: SmsFinished | RequestAnswered | ModemStateChanged) -> None:
         if isinstance(event, ModemStateChanged):

@@ -1,10 +1,12 @@
 """A gateway on a device whose modems are plugged in, moved and added while it runs."""
 
 import pytest
+from click.testing import CliRunner
 
 from otppi.model.events import DeviceNotice, ModemLearned, SettingsChanged
 from otppi.model.ports import SerialPort, Stick
 from otppi.modems.settings import ModemSettings
+from otppi.services.cli import main
 from otppi.services.control import call
 from tests.gateway_under_test import Sim
 
@@ -25,6 +27,10 @@ def device(gateway):
     plugged = []
     one = gateway(modems=(Sim(name="m0", default=True, imei=A),), on_desk=True, sticks=lambda: tuple(plugged))
     return one, plugged
+
+
+def cli(one, *words):
+    return CliRunner().invoke(main, [*words, "--state-dir", str(one.state_dir)])
 
 
 def found(one):
@@ -114,3 +120,51 @@ def test_another_sim_is_told_of_until_its_owner_takes_it(device):
     call(one.state_dir, "settings.set", {"values": {path: ""}}, 10)
     one.wait_until(lambda: finding()["level"] == "green")
     one.wait_until(lambda: one.gateway.store.items(ModemSettings)["m0"].iccid == "8962109900000000999")
+
+
+def test_what_is_found_is_shown_with_its_firmware_and_why_at_this_port(device):
+    one, plugged = device
+    done = cli(one, "modem", "found")
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert "otppi modem doctor" in done.stderr
+    one.wait_until(lambda: learned(one) == A)
+    new = one.sim.add("new", imei=B)
+    plugged += [stick("1-1.1", one.lines["m0"]), stick("1-1.2", new)]
+    one.gateway.bus.publish(notice(new))
+    one.wait_until(lambda: len(found(one)) == 2)
+    own, other = found(one)
+    assert own["used_as"] == "m0"
+    assert own["revision"] == other["revision"] != ""
+    lines = cli(one, "modem", "found").stdout.splitlines()
+    assert [line.partition("; ")[0] for line in lines[1::2]] == [
+        "\tits driver, option, is one for modems"
+    ] * 2
+    assert all(line.endswith(f"firmware {own['revision']}") for line in lines[1::2])
+
+
+def test_where_only_a_new_modem_is_there_the_advice_is_to_use_it(gateway):
+    plugged = []
+    one = gateway(modems=(), on_desk=True, sticks=lambda: tuple(plugged))
+
+    def advice():
+        return next(check["advice"] for check in one.gateway.diagnose() if check["name"] == "modems")
+
+    assert "otppi modem add" in advice()
+    new = one.sim.add("new", imei=B)
+    plugged.append(stick("1-1.2", new))
+    one.gateway.bus.publish(notice(new))
+    one.wait_until(lambda: "otppi modem use" in advice())
+
+
+def test_a_clone_can_be_used_beside_the_modem_whose_imei_it_has(device):
+    one, plugged = device
+    one.wait_until(lambda: learned(one) == A)
+    clone = one.sim.add("clone", imei=A)
+    plugged += [stick("1-1.1", one.lines["m0"]), stick("1-1.2", clone)]
+    one.gateway.bus.publish(notice(clone))
+    one.wait_until(lambda: len(found(one)) == 2)
+    (problem,) = [check for check in one.gateway.diagnose() if check["name"] == "modem ports"]
+    assert A[:14] not in problem["finding"]
+    assert "leave each where it is" in problem["finding"]
+    assert cli(one, "modem", "use", str(clone.path), "--name", "second").exit_code == 0
+    one.wait_until(lambda: one.state("second") == "ready")

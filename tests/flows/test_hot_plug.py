@@ -28,6 +28,7 @@ def test_a_stick_is_found_by_its_port_for_commands_and_the_others_hear_nothing(s
             "node": "/dev/ttyUSB2",
             "family": "Huawei",
             "make": "huawei E173",
+            "revision": "11.126.15.00.00",
             "imei": "…7518",
             "used_as": "",
             "problem": "",

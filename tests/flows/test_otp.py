@@ -24,7 +24,9 @@ def test_a_code_is_sent_and_used_up_by_its_first_success(gateway):
     one = gateway()
     answer = one.call("request-otp", **REQUEST)
     assert answer.status == 200
-    assert answer.json == {
+    document = answer.json
+    assert re.fullmatch("[0-9a-f]{32}", document["data"].pop("message_id"))
+    assert document == {
         "command": "request-otp",
         "response_code": "0000",
         "data": {

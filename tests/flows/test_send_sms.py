@@ -1,7 +1,9 @@
+import re
 import time
 
 import pytest
 
+from otppi.modems.settings import ModemSettings
 from otppi.sim.faults import Faults
 from tests.gateway_under_test import Sim
 
@@ -15,8 +17,9 @@ def send(gateway, command="send-sms", **changes):
 
 def test_success_names_the_modem_and_its_answer(gateway):
     one = gateway()
-    answer = send(one)
-    assert answer.json == {
+    answer = send(one).json
+    assert re.fullmatch("[0-9a-f]{32}", answer["data"].pop("message_id"))
+    assert answer == {
         "command": "send-sms",
         "response_code": "0000",
         "data": {"modemID": "m0", "result": "+CMGS: 0", "parts": 1},
@@ -94,6 +97,26 @@ def test_inactive_and_api_disabled_modems_are_never_used(gateway):
     )
     assert send(one).code == "1101"
     assert one.texts() == []
+
+
+def test_one_modem_alone_can_be_asked_for_by_id_or_name(gateway):
+    one = gateway(
+        modems=(Sim(name="cheap", prefixes=("62812",)), Sim(name="mine"), Sim(name="off", active=False))
+    )
+    one.gateway.store.put(ModemSettings, "mine", {"name": "My modem"})
+    one.wait_until(lambda: any(modem.name == "My modem" for modem in one.gateway.pool.snapshot()))
+    one.wait_until(lambda: one.state("My modem") == "ready")
+    for name in ("mine", "My modem"):
+        assert send(one, modem_id=name).json["data"]["modemID"] == "mine"
+    assert send(one, modem_id="").json["data"]["modemID"] == "cheap"
+    assert send(one, modem_id="nobody").code == "1404"
+    refused = send(one, modem_id="off")
+    assert (refused.code, refused.json["error"]) == ("1101", "the modem off cannot send it: not active")
+    one.lines["mine"].set_faults(Faults(failing_sends=1))
+    assert send(one, modem_id="mine").code == "1102"
+    one.lines["mine"].set_faults(Faults(silent_sends=1))
+    assert send(one, modem_id="mine", expiration=int(time.time()) + 300).code == "1408"
+    assert len(one.texts("cheap")) == 1
 
 
 def test_an_unknown_outcome_is_neither_sent_nor_repeated(gateway):

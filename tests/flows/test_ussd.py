@@ -82,6 +82,19 @@ def test_another_user_is_told_how_long_the_modem_is_busy(gateway):
     assert one.call("cancel-ussd", "/api/ussd", modem_id="nobody").code == "1404"
 
 
+def test_a_modem_that_is_not_ready_says_what_it_is_and_why(gateway):
+    one = gateway(modems=(Sim(pin="1234"), Sim(name="m1"), Sim(name="m2", active=False)))
+    one.gateway.store.set_path("modems.m1.port", "/dev/not-there")
+    one.wait_until(lambda: (one.state("m0"), one.state("m1")) == ("PIN needed", "absent"))
+    told = {"m0": "PIN needed: ", "m1": "absent: the port does not exist", "m2": "absent: not active"}
+    for modem_id, words in told.items():
+        answer = dial(one, "*888#", modem_id=modem_id)
+        assert answer.code == "1102"
+        assert f"the modem is not ready ({words}" in answer.json["error"]
+        by_hand = call(one.state_dir, "ussd", {"modem": modem_id, "code": "*888#"}, 30)
+        assert by_hand["error"] == answer.json["error"]
+
+
 def test_messages_go_out_while_a_menu_is_open(gateway):
     one = gateway()
     assert dial(one, "*123#").code == "0000"

@@ -2,6 +2,7 @@ import fcntl
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 from otppi.lib.holders import holders
 from tests import needs
@@ -23,21 +24,37 @@ def test_each_program_is_named_once_by_whatever_name_it_opened_the_file(tmp_path
     assert found == ("sleep",)  # and not this one
 
 
-def test_who_locked_a_file_is_told_to_those_who_may_not_look_into_the_program(tmp_path):
+def told_to_nobody(file):
+    """What is told to a user who may not look into programs of root."""
     needs.root()
+    for folder in [file.parent, *list(file.parents)[1:-2]]:
+        folder.chmod(0o755)
+    told = "import sys; from otppi.lib.holders import holders; print(*holders(sys.argv[1]))"
+    done = subprocess.run(
+        [sys.executable, "-c", told, file],
+        user="nobody",
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=os.getcwd(),
+    )
+    return done.stdout.strip()
+
+
+def test_who_locked_a_file_is_told_to_those_who_may_not_look_into_the_program(tmp_path):
     file = tmp_path / "file"
     file.touch()
-    for folder in [tmp_path, *list(tmp_path.parents)[:-2]]:
-        folder.chmod(0o755)
-    told = "import sys; from otppi.lib.holders import holders; print(holders(sys.argv[1]))"
     with file.open() as locked:
         fcntl.flock(locked, fcntl.LOCK_EX)
-        done = subprocess.run(
-            [sys.executable, "-c", told, file],
-            user="nobody",
-            capture_output=True,
-            text=True,
-            check=True,
-            cwd=os.getcwd(),
-        )
-    assert "python" in done.stdout or "pytest" in done.stdout
+        assert told_to_nobody(file) == Path("/proc/self/comm").read_text().strip()
+
+
+def test_who_has_a_file_open_without_a_lock_is_told_to_root_alone(tmp_path):
+    file = tmp_path / "file"
+    file.touch()
+    with file.open() as opened, subprocess.Popen(["sleep", "60"], stdin=opened) as sleeper:
+        try:
+            assert told_to_nobody(file) == ""
+            assert holders(str(file)) == ("sleep",)
+        finally:
+            sleeper.kill()

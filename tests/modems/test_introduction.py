@@ -1,6 +1,7 @@
 """Getting to know simulated modems of every family, over their ports."""
 
 import contextlib
+from dataclasses import replace
 
 import pytest
 
@@ -8,18 +9,21 @@ from otppi.lib.wakeup import Wakeup
 from otppi.model.modems import PinTries, Registration, SimState
 from otppi.modems import introduction
 from otppi.modems.channel import AtRefused, Channel
-from otppi.modems.introduction import SimBlocked
+from otppi.modems.introduction import LastTry, SimBlocked
 from otppi.modems.refused_pins import RefusedPins
 from otppi.modems.transport import SerialLine, SerialTransport
 from otppi.sim.faults import Faults
 from otppi.sim.line import SimModems
+from otppi.sim.personality import load_personality
 
 FAMILIES = {
     "huawei": "Huawei",
+    "e3372": "Huawei",
     "zte": "ZTE",
     "simcom": "SIMCom SIM800",
     "sim7600": "SIMCom SIM7600",
     "quectel": "Quectel EC25",
+    "m26": "Quectel M26",
     "wavecom": "Wavecom",
     "sierra": "Sierra Wireless",
     "ublox": "u-blox",
@@ -50,6 +54,10 @@ def refused(tmp_path):
     return RefusedPins(tmp_path / "refused")
 
 
+def pin_tries_of(blocked):
+    return blocked.tries and blocked.tries.pin
+
+
 @pytest.mark.parametrize(("personality", "name"), FAMILIES.items())
 def test_a_modem_of_each_family_is_known_unlocked_and_tells_its_sim(plugged, refused, personality, name):
     line, channel = plugged(personality, pin="1234", iccid="89620000000000001234")
@@ -58,7 +66,8 @@ def test_a_modem_of_each_family_is_known_unlocked_and_tells_its_sim(plugged, ref
     assert own.manufacturer
     assert own.imei == "004999010000001"
     assert introduction.sim_state(channel) is SimState.PIN_NEEDED
-    assert introduction.pin_tries(channel, family).pin == 3
+    tries = introduction.pin_tries(channel, family)
+    assert tries.pin == 3
 
     introduction.unlock(channel, "m0", "1234", refused, family)
     introduction.prepare_sending(channel, family)
@@ -78,15 +87,25 @@ def test_the_last_try_of_the_pin_is_left_to_a_person(plugged, refused, personali
     for wrong in ("0001", "0002"):
         with pytest.raises(SimBlocked, match="refused the PIN") as blocked:
             introduction.unlock(channel, "m0", wrong, refused, family)
-    assert blocked.value.tries.pin == 1
+    assert pin_tries_of(blocked.value) == 1
     for any_pin in ("0003", "1234"):
-        with pytest.raises(SimBlocked, match="only one try") as blocked:
+        with pytest.raises(LastTry, match="left to a person") as blocked:
             introduction.unlock(channel, "m0", any_pin, refused, family)
     assert line.card.pin_tries_left == 1
-    assert (blocked.value.state, blocked.value.tries.pin) == (SimState.PIN_NEEDED, 1)
+    assert (blocked.value.state, pin_tries_of(blocked.value)) == (SimState.PIN_NEEDED, 1)
 
     channel.command('AT+CPIN="1234"')  # as a person does it
     assert introduction.sim_state(channel) is SimState.READY
+
+
+def test_the_link_is_kept_open_between_messages_where_the_modem_can_do_that(plugged):
+    _, channel = plugged("generic")
+    introduction.prepare_sending(channel)
+    assert channel.command("AT+CMMS?", expect="+CMMS:") == ["+CMMS: 2"]
+
+    _, older = plugged(replace(load_personality("generic"), answers={"+CMMS=2": ("+CME ERROR: 4",)}))
+    introduction.prepare_sending(older)
+    assert older.command("AT+CMGF?", expect="+CMGF:") == ["+CMGF: 0"]
 
 
 def test_a_blocked_sim_says_so_and_how_often_the_puk_may_be_tried(plugged, refused):

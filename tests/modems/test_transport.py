@@ -62,16 +62,22 @@ def test_a_program_that_asks_for_the_lock_is_refused(far):
 
 
 def test_the_name_of_the_program_that_has_the_port_is_told(far):
-    locked = ["flock", "--nonblock", far.path, "sh", "-c", "echo locked; exec sleep 60"]
+    locked = ["flock", "--nonblock", "--no-fork", far.path, "sh", "-c", "echo locked; exec sleep 60"]
     with subprocess.Popen(locked, stdout=subprocess.PIPE, text=True, start_new_session=True) as other:
         try:
             assert other.stdout.readline() == "locked\n"
-            with pytest.raises(PortGone, match=r"\b(flock|sleep) holds the port"), opened(far):
+            with pytest.raises(PortGone, match=r"^(sh|sleep) holds the port"), opened(far):
                 pass
         finally:
             os.killpg(other.pid, signal.SIGKILL)
     with opened(far):
         pass
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "/dev/null"])
+def test_what_is_no_serial_port_is_called_so(path):
+    with contextlib.closing(Wakeup()) as wakeup, pytest.raises(PortGone, match=r"^it is no serial port$"):
+        SerialTransport(path, SerialLine(), wakeup)
 
 
 def test_a_port_that_vanished_is_closed_without_complaint(far):

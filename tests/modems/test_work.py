@@ -169,11 +169,18 @@ def test_the_expected_wait_counts_what_is_ahead_and_who_shares_it(queue, bells):
 
 def test_a_ussd_request_that_nobody_begins_is_taken_back_at_its_deadline(queue, bells, clock):
     queue.join("a", bells["a"])
-    one = UssdJob("a", "*888#", ORIGIN, Deadline.after(clock, 0))
+    one = UssdJob("a", "*888#", ORIGIN, Deadline.after(clock, 0), lambda: "ready")
     queue.put(one)
     with pytest.raises(UssdFailed, match="busy"):
         one.wait(queue)
     assert queue.next_for("a") is None
+
+
+def test_a_ussd_request_to_a_modem_that_is_not_ready_says_how_the_modem_is(queue, clock):
+    one = UssdJob("a", "*888#", ORIGIN, Deadline.after(clock, 0), lambda: "absent: the port does not exist")
+    queue.put(one)
+    with pytest.raises(UssdFailed, match=r"not ready \(absent: the port does not exist\)"):
+        one.wait(queue)
 
 
 def test_under_a_storm_every_job_is_done_exactly_once(queue):

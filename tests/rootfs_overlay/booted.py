@@ -213,7 +213,9 @@ def _put_units(tree: Path) -> None:
     for name in _MASKED:
         (own / name).symlink_to("/dev/null")
     started = [*own_units("path"), *(name for name in own_units("service") if name not in _TRIGGERED)]
-    (own / _TARGET).write_text(f"[Unit]\nWants=dbus.socket {' '.join(map(instance_of, started))}\n")
+    wanted = " ".join(map(instance_of, started))
+    (own / _TARGET).write_text(f"[Unit]\nWants=dbus.socket {_HOLDER} {wanted}\n")
+    (own / _HOLDER).write_text(_HOLDING.format(wanted))
     # Before any unit: something to be read or not.
     (tree / "usr/lib/tmpfiles.d/otppi-test.conf").write_text(
         "f /var/lib/otppi/secret 0600 otppi otppi - invented\n"
@@ -225,6 +227,17 @@ def _put_units(tree: Path) -> None:
         )
 
 
+# A program of root that has locked what stands for a port; ready as soon as it has.
+_HOLDER = "test-holder.service"
+_HOLDING = """\
+[Unit]
+DefaultDependencies=no
+Before={}
+[Service]
+Type=notify
+NotifyAccess=all
+ExecStart=flock --no-fork /run/port sh -c "systemd-notify --ready; sleep infinity; :"
+"""
 _TRIGGERED = ("otppi-reset.service",)
 
 

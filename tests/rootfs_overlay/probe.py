@@ -122,6 +122,13 @@ def import_all() -> None:
         __import__(name)
 
 
+def name_who_holds_a_port() -> None:
+    from otppi.lib.holders import holders
+
+    if "sh" not in holders("/run/port"):
+        raise OSError("not named")
+
+
 DEEDS: dict[str, Callable[[], object]] = {
     "import the libraries": import_all,
     **{
@@ -164,6 +171,7 @@ DEEDS: dict[str, Callable[[], object]] = {
         f"open {path} to write": lambda path=path: os.close(os.open(path, os.O_WRONLY)) for path in USB_DRIVER
     },
     "see other processes": lambda: os.stat("/proc/1/stat"),
+    "name who holds a port": name_who_holds_a_port,
     "use IPv4": lambda: socket.socket(socket.AF_INET).close(),
     "use IPv6": lambda: socket.socket(socket.AF_INET6).close(),
     "use netlink": lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0).close(),

@@ -36,6 +36,8 @@ ALLOWED = {
         "reach D-Bus",
         "read the log",
         "open a serial port",
+        "see other processes",
+        "name who holds a port",
     },
     "otppi-firewall.service": _RULES | {"write /run/otppi-firewall", "read /var/lib/otppi/secret"},
     "otppi-first-boot.service": {

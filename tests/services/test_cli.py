@@ -290,3 +290,73 @@ def test_the_balance_is_asked_and_shown(gateway):
     refused = otppi(state, "settings", "set", "modems.m0.balance_ussd", "888")
     assert refused.returncode == 1
     assert "balance_ussd" in refused.stderr
+
+
+def test_the_internet_settings_of_a_modem_are_taken_from_a_preset(tmp_path):
+    otppi(tmp_path, "modem", "add", "--name", "m", "--port", "ttyUSB0", check=0)
+    shown = otppi(tmp_path, "modem", "apn", "m", "smartfren", check=0).stdout
+    assert shown == "Smartfren (XLSmart): APN smart, dial #777\n"
+    keys = ("apn", "apn_username", "apn_password", "dial_number")
+    values = [otppi(tmp_path, "settings", "get", f"modems.m.{key}", check=0).stdout.strip() for key in keys]
+    assert values == ["smart", "smart", "true", "#777"]
+    otppi(tmp_path, "modem", "apn", "m", "indosat", check=0)
+    values = [otppi(tmp_path, "settings", "get", f"modems.m.{key}", check=0).stdout.strip() for key in keys]
+    assert values == ["indosatgprs", "", "false", "*99#"]
+    unknown = otppi(tmp_path, "modem", "apn", "m", "nobody")
+    assert unknown.returncode == 1
+    assert "telkomsel, byu, indosat" in unknown.stderr
+    assert (
+        otppi(tmp_path, "modem", "apn", "nobody", "tri").stderr
+        == "otppi: modems.nobody: there is no such modem\n"
+    )
+
+
+def test_an_imei_with_a_slip_of_the_pen_or_of_another_modem_is_refused(tmp_path):
+    def add(name, imei, check):
+        return otppi(tmp_path, "modem", "add", "--name", name, "--imei", imei, check=check).stderr
+
+    add("one", "490154203237518", 0)
+    add("one", "490154203237518", 0)
+    assert "one is wrong" in add("two", "356938035643808", 1)
+    assert "that of one" in add("two", "490154203237518", 1)
+    add("two", "356938035643800", 0)  # as some modems tell it, without a check digit
+    assert "that of two" in add("three", "356938035643809", 1)
+
+
+def test_errors_call_a_modem_by_its_name(tmp_path):
+    otppi(tmp_path, "modem", "add", "--name", "m", "--port", "ttyUSB0", check=0)
+    for words in (
+        ("modem", "add", "--name", "m", "--prefix", "0812", "--port", "ttyUSB0"),
+        ("modem", "add", "--name", "n", "--prefix", "0812", "--port", "ttyUSB1"),
+        ("modem", "price", "m", "0811=5"),
+        ("settings", "set", "modems.m.prefixes", "0812"),
+    ):
+        field = otppi(tmp_path, *words, check=1).stderr.removeprefix("otppi: ").partition(":")[0]
+        assert field in ("modems.m.prefixes", "modems.n.prefixes", "modems.m.prices")
+
+
+def test_where_there_is_nothing_to_show_it_is_said(gateway, tmp_path):
+    done = otppi(tmp_path / "none", "modem", "list", check=0)
+    assert done.stdout == ""
+    assert "otppi modem found" in done.stderr
+    one = gateway()
+    assert otppi(one.state_dir, "inbox", "list", check=0).stderr == "otppi: no message has come\n"
+    assert "no such" in otppi(one.state_dir, "inbox", "search", "x", check=0).stderr
+    assert otppi(one.state_dir, "inbox", "list", "--json", check=0).stderr == ""
+
+
+@pytest.mark.parametrize(
+    "words", [["pin", "enter"], ["pin", "set"], ["pin", "change"], ["pin", "remove"], ["unblock"]]
+)
+def test_nobody_is_asked_for_a_pin_that_no_gateway_takes(tmp_path, words):
+    done = otppi(tmp_path, "sim", *words, "m0")
+    assert (done.returncode, done.stderr) == (3, "otppi: no gateway runs in this state folder\n")
+
+
+def test_the_numbers_of_a_removed_modem_are_no_longer_told(gateway):
+    one = gateway()
+    assert otppi(one.state_dir, "send", "081200000001", "x", check=0).returncode == 0
+    sent = b'otppi_sms_total{modem="m0",outcome="sent"} 1.0'
+    one.wait_until(lambda: sent in one.http("GET", "/metrics").body)
+    otppi(one.state_dir, "modem", "remove", "m0", check=0)
+    one.wait_until(lambda: b'modem="m0"' not in one.http("GET", "/metrics").body)

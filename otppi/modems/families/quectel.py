@@ -1,7 +1,7 @@
 """Quectel: EC25 and its like on USB, M26 and its like behind a UART.
 
 Witnesses: ModemManager's plugin quectel and its udev rules; kernel, drivers/usb/serial/option.c; WCDMA UGxx AT
-Commands Manual, 9.8; asterisk-chan-quectel, pull request 75.
+Commands Manual, 9.8; asterisk-chan-quectel, pull request 75; ofono's driver of SIMs.
 """
 
 import re
@@ -46,6 +46,12 @@ M26 = replace(
     products=frozenset(),
     layouts={},
     words=re.compile(r"quectel.*\bM\d\d|quectel_M\d\d", re.IGNORECASE),
+    # ofono, drivers/atmodem/sim.c: the modems behind a UART.
+    pin_tries=Question(
+        command="AT+QTRPIN",
+        prefix="+QTRPIN:",
+        pattern=re.compile(r": *(?P<pin>\d+) *, *\d+ *, *(?P<puk>\d+)"),
+    ),
     # Nothing says that the smaller modems mislay reports.
     indications=Family(name="").indications,
 )

@@ -79,6 +79,7 @@ def tunes(tones):
 
 def sms(outcome, door="rest", **more):
     return SmsFinished(
+        message_id="a",
         modem_id="1",
         modem_name="m",
         door=door,
