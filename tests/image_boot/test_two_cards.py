@@ -25,7 +25,7 @@ def test_two_cards_have_different_secrets_and_names(machine, other):
 
 def test_two_cards_have_different_networks(machine, other):
     names = [
-        one.run("nmcli -g 802-11-wireless.ssid connection show otppi-access-point").said
+        one.wait_for("nmcli -g 802-11-wireless.ssid connection show otppi-access-point", limit_s=120)
         for one in (machine, other)
     ]
     assert all(name.startswith("OTP-Pi-") for name in names)
