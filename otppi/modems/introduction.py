@@ -94,6 +94,16 @@ def meet(channel: Channel, usb: UsbId | None = None) -> tuple[Family, Identity]:
     return family, found
 
 
+def restart(channel: Channel, family: Family) -> None:
+    """Tell a modem to start anew, also one that answers nothing; one on USB takes its port away with it.
+
+    Raises:
+        PortGone: It has done so already.
+    """
+    for command in family.restarts:
+        channel.call_out(command)
+
+
 def sim_state(channel: Channel) -> SimState:
     """Ask what the SIM waits for; waits up to four seconds for a SIM that is busy."""
     state, _ = _sim_state(channel)

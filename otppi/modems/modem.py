@@ -399,8 +399,7 @@ class Modem:
 
     def _tell_to_restart(self, channel: Channel, family: Family) -> None:
         self._sending.forget_owed()
-        for command in family.restarts:
-            channel.call_out(command)
+        introduction.restart(channel, family)
 
     def _replug(self) -> None:
         self._delays = delays_s(_AFTER_RESTART_S, _LONGEST_RETRY_S)

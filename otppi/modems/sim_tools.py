@@ -162,8 +162,7 @@ def restart(channel: Channel, family: Family) -> None:
     Raises:
         PortGone: Always; whoever has the port is to open it anew.
     """
-    for command in family.restarts:
-        channel.call_out(command)
+    introduction.restart(channel, family)
     raise PortGone("it starts anew")
 
 
