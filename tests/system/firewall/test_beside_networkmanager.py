@@ -42,6 +42,9 @@ def office(rig: NetworkManagerRig) -> Iterator[Namespace]:
     in_it = made.call(subprocess.Popen, ["sleep", "60"])
     cable = ("ip", "link", "add", "eth0", "type", "veth", "peer", "name", "up0", "netns", str(in_it.pid))
     rig.device(*cable)
+    # Or NetworkManager might take the addresses away that it does not know, when it comes to look at the cable.
+    wait_for(lambda: "eth0" in rig.nmcli("-t", "device"))
+    rig.nmcli("device", "set", "eth0", "managed", "no")
     rig.device("ip", "address", "add", "10.7.0.2/24", "dev", "eth0")
     rig.device("ip", "link", "set", "eth0", "up")
     made.run("ip", "address", "add", "10.7.0.9/24", "dev", "up0")
@@ -80,6 +83,7 @@ def test_those_who_joined_reach_the_device_only_and_its_rules_stay(rig, tmp_path
     before = foreign_rules(rig)
     assert any("-s 192.168.0.0/24 -i wlan0 -j ACCEPT" in rule for rule in before)
     assert rig.device("cat", "/proc/sys/net/ipv4/ip_forward") == "1\n"
+    assert python(rig.device, CONNECT, LONG_S)
     assert not python(rig.peers, CONNECT, SHORT_S)
 
     SettingsStore(state, (WlanSettings,), None).update(WlanSettings, {"forwarding": True})
