@@ -110,7 +110,7 @@ class GatewayUnderTest:
             else None,
         )
         store = gateway.store
-        store.update(AdminSettings, {"host": "127.0.0.1", "http_port": self.admin_port})
+        store.update(AdminSettings, {"host": "127.0.0.1", "http_port": self.admin_port, "https_enabled": False})
         store.update(
             ApiSettings,
             {

@@ -29,6 +29,12 @@ def programs(*names: str) -> None:
             _absent(f"the program {name}", is_installable=True)
 
 
+def other_program(name: str) -> None:
+    """Need a program that a developer may have, and that nothing of ours installs."""
+    if program(name) is None:
+        _absent(f"the program {name}", is_installable=False)
+
+
 def program(name: str) -> str | None:
     """Return the path of a program, those of administrators included."""
     return shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", ""), *_SBIN]))

@@ -1,18 +1,18 @@
 """The description of the REST API, and a page that shows it without the internet."""
 
 import functools
-import gzip
 import hashlib
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any
 
 import bottle
 
-import otppi
 from otppi.api.openapi import description
 from otppi.api.rest import PERMANENT_PATHS
+from otppi.wsgi.staticfiles import answer_file, has, not_modified
 
 _STATIC = Path(__file__).with_name("static")
 
@@ -52,7 +52,13 @@ _HEADERS = {
 
 
 class ApiDocs:
-    """Shows the description to anybody: it holds nothing secret, and trying a command asks for the log-in."""
+    """Shows a description to anybody: it holds nothing secret, and trying a command asks for the log-in."""
+
+    def __init__(
+        self, describe: Callable[[], Mapping[str, Any]] = lambda: description(PERMANENT_PATHS)
+    ) -> None:
+        """Take what makes the description; it is asked once."""
+        self._describe = describe
 
     def install(self, app: bottle.Bottle) -> None:
         """Add the routes; before those of the REST API, which take every path."""
@@ -62,8 +68,8 @@ class ApiDocs:
 
     def _show_description(self) -> bottle.HTTPResponse:
         etag = f'"{hashlib.sha256(self._description).hexdigest()[:16]}"'
-        if _has(etag):
-            return _not_modified(etag)
+        if has(etag):
+            return not_modified(etag, _HEADERS)
         headers = {**_HEADERS, "ETag": etag, "Content-Type": "application/json"}
         return bottle.HTTPResponse(self._description, headers=headers)
 
@@ -77,47 +83,8 @@ class ApiDocs:
     @functools.cached_property
     def _description(self) -> bytes:
         # Most devices are never asked for it, so it is made when the first one asks.
-        return json.dumps(description(PERMANENT_PATHS), separators=(",", ":")).encode()
+        return json.dumps(self._describe(), separators=(",", ":")).encode()
 
 
 def _response(file: _StaticFile) -> bottle.HTTPResponse:
-    """Answer with a file; it is read while it is sent and never held in memory as a whole."""
-    path = _STATIC / file.path
-    is_compressed = path.suffix == ".gz"
-    goes_compressed = is_compressed and _accepts_gzip(bottle.request.get_header("Accept-Encoding", ""))
-    stat = path.stat()
-    # Images of a release may give every file the same time, hence the version.
-    etag = f'"{otppi.__version__}-{stat.st_mtime_ns:x}-{stat.st_size:x}{"-gzip" * goes_compressed}"'
-    if _has(etag):
-        return _not_modified(etag)
-    headers = {**_HEADERS, "ETag": etag, "Content-Type": file.content_type}
-    if is_compressed:
-        headers["Vary"] = "Accept-Encoding"
-    if goes_compressed:
-        headers["Content-Encoding"] = "gzip"
-    body: BinaryIO | gzip.GzipFile
-    if is_compressed and not goes_compressed:
-        body = gzip.open(path)  # noqa: SIM115 - the server closes what it has sent
-    else:
-        body = path.open("rb")
-        headers["Content-Length"] = str(stat.st_size)
-    return bottle.HTTPResponse(body, headers=headers)
-
-
-def _has(etag: str) -> bool:
-    """Whether the client already has this version (RFC 9110, 13.1.2)."""
-    known = bottle.request.get_header("If-None-Match", "").split(",")
-    return etag in {one.strip().removeprefix("W/") for one in known}
-
-
-def _not_modified(etag: str) -> bottle.HTTPResponse:
-    return bottle.HTTPResponse(status=304, headers={**_HEADERS, "ETag": etag})
-
-
-def _accepts_gzip(header: str) -> bool:
-    """Read an Accept-Encoding header (RFC 9110, 12.5.3); a weight of 0 means no."""
-    for one in header.lower().replace(" ", "").split(","):
-        coding, _, weight = one.partition(";q=")
-        if coding == "gzip":
-            return not weight or bool(weight.strip("0."))
-    return False
+    return answer_file(_STATIC / file.path, file.content_type, _HEADERS)

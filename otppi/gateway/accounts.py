@@ -5,12 +5,16 @@ import hmac
 import logging
 import secrets
 import threading
+from collections.abc import Mapping
+from typing import NoReturn
 
+from otppi.gateway.guessing import OneAtATime
 from otppi.gateway.limits import Rule, SlidingLimit
+from otppi.gateway.rights import Role
 from otppi.lib.clock import Clock
-from otppi.lib.passwords import hash_password, verify_password
-from otppi.model.errors import TooManyRequests, Unauthorized
-from otppi.settings.fields import boolean, password, text
+from otppi.lib.passwords import kept_form
+from otppi.model.errors import BadRequest, SettingsError, TooManyRequests, Unauthorized
+from otppi.settings.fields import boolean, choice, password, secret, text
 from otppi.settings.section import Section
 from otppi.settings.store import SettingsStore
 
@@ -20,10 +24,10 @@ log = logging.getLogger(__name__)
 _WRONG_PASSWORDS = Rule(limit=20, window_s=60.0)
 # Of what an address does wrong, the log has one line a minute, and one when the limit is reached.
 _LOG_LINES = Rule(limit=1, window_s=60.0)
-# So many threads may wait for a slow hash; the rest stay free for those who are known.
-_LONGEST_QUEUE = 8
 _LONGEST_LOOK_S = 10.0
-_QUEUE_PAUSE_S = 1.0
+_LONGEST_USER_NAME = 64
+LANGUAGES = ("en", "id")
+TOTP_SECRET = r"[A-Z2-7]{32}"  # noqa: S105 - its form: 160 bits in base32, RFC 4226, 4, R6
 
 
 class ApiUser(Section, key="api_users", title="API users", reset_flag="RESET_API_USER", many=True):
@@ -44,8 +48,70 @@ class Administrator(Section, key="admins", title="Administrators", reset_flag="R
     name: str = text(default="", pattern=r".{0,100}", help="Whose account it is.")
     email: str = text(default="", pattern=r".{0,254}", help="Where a forgotten password is reset.")
     phone: str = text(default="", pattern=r"[0-9+ ()-]{0,30}", help="Where a forgotten password is reset.")
+    role: str = choice(
+        tuple(reversed(Role)),
+        default=Role.OWNER,
+        help="A viewer sees how the device is; an operator also sends, reads the inbox and looks after modems; an "
+        "owner also changes settings.",
+    )
+    language: str = choice(
+        ("", *LANGUAGES), default="", help="Language of the pages; empty follows the browser."
+    )
+    totp_secret: str = secret(
+        default="",
+        pattern=rf"({TOTP_SECRET})?",
+        help="What the account and its authenticator app share, in base32; empty, a password is enough.",
+    )
     active: bool = boolean(default=True, help="Off, the account is refused.")
     blocked: bool = boolean(default=False, help="On, the account is refused.")
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether whoever proves to be its person may come in."""
+        return self.active and not self.blocked
+
+
+def refuse_user_name(user: str) -> None:
+    """Refuse what cannot name an account.
+
+    Raises:
+        BadRequest: Says what a name may be.
+    """
+    if not user or ":" in user or not user.isprintable() or len(user) > _LONGEST_USER_NAME:
+        reason = f"a user name has 1 to {_LONGEST_USER_NAME} printable characters and no colon"
+        raise BadRequest("user", reason)
+
+
+def refuse_without_owner(old: Mapping[str, Administrator], new: Mapping[str, Administrator]) -> None:
+    """Refuse to leave only accounts that may not change settings; none at all is the factory's state.
+
+    Raises:
+        SettingsError: The last owner would go, or could come in no more.
+    """
+    if new and _has_owner(old) and not _has_owner(new):
+        reason = "one owner who is active and not blocked must remain"
+        raise SettingsError({Administrator.key: reason})
+
+
+def _has_owner(accounts: Mapping[str, Administrator]) -> bool:
+    return any(one.is_usable and one.role == Role.OWNER for one in accounts.values())
+
+
+def keep_password(
+    store: SettingsStore, section: type[ApiUser | Administrator], user: str, stored: str, kept: str
+) -> None:
+    """Put a slow hash in the place of what an older device kept, if nobody changed it meanwhile."""
+    if kept == stored:
+        return
+    with store.exclusively():
+        account = store.items(section).get(user)
+        if account is not None and account.password == stored:
+            try:
+                store.put(section, user, {"password": kept})
+            except SettingsError as error:
+                # It was the right password; the old form stays until the disk takes the new one.
+                fields = {"user": user, "reason": str(error)}
+                log.warning("an old password hash could not be renewed", extra={"fields": fields})
 
 
 class ApiAccounts:
@@ -63,12 +129,9 @@ class ApiAccounts:
         self._clock = clock
         self._wrong = SlidingLimit(_WRONG_PASSWORDS)
         self._told = SlidingLimit(_LOG_LINES)
-        self._queue = threading.BoundedSemaphore(_LONGEST_QUEUE)
         self._lock = threading.Lock()
         self._looked_at: dict[tuple[str, bytes], threading.Event] = {}
-        # One slow hash at a time: each takes 16 MB for its moment.
-        self._slow = threading.Lock()
-        self._nobody = hash_password(secrets.token_hex(16))
+        self._slow = OneAtATime()
 
     def check(self, user: str, clear: str, address: str) -> None:
         """Let an API user pass.
@@ -77,16 +140,15 @@ class ApiAccounts:
             Unauthorized: User or password is wrong, or the account is switched off.
             TooManyRequests: Too many wrong ones came from this address, or too many wait to be looked at.
         """
-        account = self._store.items(ApiUser).get(user)
-        stored = account.password if account is not None else ""
         digest = hmac.digest(self._key, clear.encode("utf-8", "surrogatepass"), hashlib.sha256)
-        if not self._is_remembered(user, stored, digest):
+        if not self._is_remembered(user, digest):
             self._refuse_guessing(address)
-            self._look_closely(user, clear, stored, digest, address)
+            self._look_closely(user, clear, digest, address)
+        account = self._store.items(ApiUser).get(user)
         if account is None or not account.active or account.blocked:
             raise Unauthorized("the account is switched off")
 
-    def _look_closely(self, user: str, clear: str, stored: str, digest: bytes, address: str) -> None:
+    def _look_closely(self, user: str, clear: str, digest: bytes, address: str) -> None:
         """Verify by the slow hash; of many callers with the same password at once, one does it for all."""
         name = (user, digest)
         with self._lock:
@@ -95,31 +157,34 @@ class ApiAccounts:
                 self._looked_at[name] = done = threading.Event()
         if looked_at is not None:
             looked_at.wait(_LONGEST_LOOK_S)
-            if not self._is_remembered(user, stored, digest):
-                self._count_wrong(user if stored else "", address)
-                raise Unauthorized("user name or password is wrong")
+            if not self._is_remembered(user, digest):
+                self._refuse(user, address)
             return
         try:
-            self._verify(user, clear, stored, digest, address)
+            self._verify(user, clear, digest, address)
         finally:
             with self._lock:
                 del self._looked_at[name]
             done.set()
 
-    def _verify(self, user: str, clear: str, stored: str, digest: bytes, address: str) -> None:
-        if not self._queue.acquire(blocking=False):
-            raise TooManyRequests("device", retry_after_s=_QUEUE_PAUSE_S)
-        try:
-            with self._slow:
-                # Of many guesses at once, those behind the last one that is allowed are not looked at.
-                self._refuse_guessing(address)
-                # An unknown user costs as much time as a wrong password.
-                if not verify_password(clear, stored or self._nobody) or not stored:
-                    self._count_wrong(user if stored else "", address)
-                    raise Unauthorized("user name or password is wrong")
-                self._remembered[user] = (stored, digest)
-        finally:
-            self._queue.release()
+    def _verify(self, user: str, clear: str, digest: bytes, address: str) -> None:
+        with self._slow.turn():
+            self._refuse_guessing(address)
+            stored = self._stored(user)
+            kept = kept_form(clear, stored)
+            if kept is None:
+                self._refuse(user, address)
+            keep_password(self._store, ApiUser, user, stored, kept)
+            # What the store has now, since the disk may have refused the new form.
+            self._remembered[user] = (kept if self._stored(user) == kept else stored, digest)
+
+    def _stored(self, user: str) -> str:
+        account = self._store.items(ApiUser).get(user)
+        return account.password if account is not None else ""
+
+    def _refuse(self, user: str, address: str) -> NoReturn:
+        self._count_wrong(user if self._stored(user) else "", address)
+        raise Unauthorized("user name or password is wrong")
 
     def _refuse_guessing(self, address: str) -> None:
         wait_s = self._wrong.wait_s(address.encode(), self._clock.boot_s())
@@ -136,8 +201,8 @@ class ApiAccounts:
             self._told.take(address.encode(), now)
             log.warning("a wrong password", extra={"fields": fields})
 
-    def _is_remembered(self, user: str, stored: str, digest: bytes) -> bool:
-        remembered = self._remembered.get(user)
+    def _is_remembered(self, user: str, digest: bytes) -> bool:
+        remembered, stored = self._remembered.get(user), self._stored(user)
         return (
             remembered is not None and remembered[0] == stored and hmac.compare_digest(remembered[1], digest)
         )

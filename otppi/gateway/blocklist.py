@@ -1,5 +1,7 @@
 """Numbers that get no message, whoever asks."""
 
+from collections.abc import Mapping, Sequence
+
 from otppi.model.errors import NumberBlocked
 from otppi.model.number import Number
 from otppi.settings.fields import boolean
@@ -29,9 +31,24 @@ class BlockList:
         if entry is not None and entry.blocked:
             raise NumberBlocked("the receiver is on the block list")
 
-    def set(self, number: Number, *, blocked: bool) -> None:
-        """Block or unblock a number; on disk when this returns."""
-        entry = self._store.items(BlockedNumber).get(number.digits)
-        if entry is None and not blocked:
-            return
-        self._store.put(BlockedNumber, number.digits, {"blocked": blocked})
+    def entries(self) -> Mapping[str, BlockedNumber]:
+        """Return the whole list by digits, oldest first."""
+        return self._store.items(BlockedNumber)
+
+    def set(self, numbers: Sequence[Number], *, blocked: bool) -> None:
+        """Block or unblock numbers, all of them or none; on disk when this returns."""
+        with self._store.exclusively():
+            present = self.entries()
+            # What was never blocked need not be in the list.
+            changed = {
+                number.digits: BlockedNumber(blocked=blocked)
+                for number in numbers
+                if blocked or number.digits in present
+            }
+            self._store.replace({BlockedNumber: {**present, **changed}})
+
+    def remove(self, number: Number) -> None:
+        """Take a number off the list, if it is there; on disk when this returns."""
+        with self._store.exclusively():
+            others = {digits: entry for digits, entry in self.entries().items() if digits != number.digits}
+            self._store.replace({BlockedNumber: others})

@@ -95,7 +95,7 @@ class Dispatcher:
                 self._otp.verify(request.reference, _key(request.receiver), request.params, request.code)
                 return OtpVerified()
             case BlockNumber():
-                self._blocklist.set(request.number, blocked=request.blocked)
+                self._blocklist.set([request.number], blocked=request.blocked)
                 return BlockListChanged()
             case ListModems():
                 return ModemList(modems=self._directory.snapshot())

@@ -36,20 +36,28 @@ class InboxSettings(Section, key="inbox", title="Inbox"):
     """What becomes of received messages."""
 
     keep_messages: bool = boolean(
+        title="Keep received messages",
         default=True,
         help="Off, received messages are taken from the SIM and forgotten at once, so that no broker and no page can "
         "show their texts; those that were kept stay.",
     )
     retention_days: int = integer(
-        default=90, minimum=1, maximum=3650, unit="days", help="Older messages are deleted, read or not."
+        title="Keep for",
+        default=90,
+        minimum=1,
+        maximum=3650,
+        unit="days",
+        help="Older messages are deleted, read or not.",
     )
     max_messages: int = integer(
+        title="Keep at most",
         default=5000,
         minimum=10,
         maximum=20_000,
         help="With more messages the oldest are deleted, read or not.",
     )
     incomplete_after_min: int = integer(
+        title="Show incomplete messages after",
         default=120,
         minimum=5,
         maximum=10_080,
@@ -77,6 +85,11 @@ class Inbox:
         self._handled: dict[str, None] = {}  # parts and messages, since the service started
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="inbox", daemon=True)
+
+    @property
+    def is_on(self) -> bool:
+        """Whether what comes now is kept."""
+        return self._settings().keep_messages
 
     def start(self) -> None:
         """Begin to sweep."""
@@ -152,6 +165,32 @@ class Inbox:
         """
         with self._opened() as file:
             file.mark_read(message_ids, is_read=is_read)
+
+    def for_backup(self) -> list[str]:
+        """Return everything that is kept, as lines that only `restore` reads.
+
+        Raises:
+            HostError: It cannot be read.
+        """
+        with self._opened() as file:
+            return [line.decode("ascii") for line in file.kept_lines()]
+
+    def restore(self, lines: Sequence[str]) -> int:
+        """Add the messages of a backup that are not here; returns how many they are.
+
+        Raises:
+            ValueError: They are damaged; nothing has changed.
+            HostError: They cannot be kept; nothing has changed.
+        """
+        with self._lock:
+            try:
+                with self._checked() as file:
+                    count = file.merge(line.encode("ascii") for line in lines)
+            except (TypeError, KeyError, AttributeError) as error:
+                raise ValueError("a line is none of a backup") from error
+            finally:
+                self._close()
+        return count
 
     def fill(self) -> InboxFill:
         """Count what there is.

@@ -149,6 +149,46 @@ class InboxFile:
         """Note that messages are shown though they lack parts."""
         self._note(_SHOWN, message_ids)
 
+    def kept_lines(self) -> list[bytes]:
+        """Return what a backup takes along: every part, and which messages were read or are shown."""
+        parts = [place for stored in self.messages.values() for _, _, place in stored.parts]
+        return [*map(self._file.read, parts), *self._marks_of_messages()]
+
+    def merge(self, lines: Iterable[bytes]) -> int:
+        """Put messages of a backup among these by when they came, those that were deleted since included.
+
+        Drop the object and make it anew after that, whatever the outcome.
+
+        Returns:
+            How many messages are new here.
+
+        Raises:
+            ValueError, TypeError, KeyError: A line is none; nothing has changed.
+            OSError: The file is as it was.
+        """
+        documents = [json.loads(line) for line in lines]
+        here = {part_id for stored in self.messages.values() for _, part_id, _ in stored.parts}
+        coming = [decoded(one) for one in documents if "id" in one]
+        coming = list({one.id: one for one in coming if one.id not in here}.values())
+        begun_s = {one_id: stored.received_s for one_id, stored in self.messages.items()}
+        new: dict[str, list[Place | bytes]] = {}
+        for one in coming:
+            begun_s.setdefault(one.message_id, one.received_s)
+            new.setdefault(one.message_id, []).append(one.encoded())
+        merged: list[Place | bytes] = []
+        for one_id in sorted(begun_s, key=begun_s.__getitem__):
+            stored = self.messages.get(one_id)
+            merged += [place for _, _, place in stored.parts] if stored is not None else []
+            merged += new.get(one_id, [])
+        back = {one.id for one in coming}
+        merged += _marks(_GONE, [one_id for one_id in self._gone if one_id not in back])
+        merged += self._marks_of_messages()
+        for mark, ids in ((mark, ids) for one in documents if "id" not in one for mark, ids in one.items()):
+            if mark in (_READ, _SHOWN):
+                merged += _marks(mark, [str(one_id) for one_id in ids if one_id in new])
+        self._file.rewrite(merged)
+        return len(new.keys() - self.messages.keys())
+
     def _at_home(self, line: PartLine) -> PartLine:
         """Give a part to the message that waits for it, or let it begin one."""
         if line.concat is None:
@@ -203,6 +243,9 @@ class InboxFile:
 
     def _all_marks(self) -> Iterator[bytes]:
         yield from _marks(_GONE, list(self._gone))
+        yield from self._marks_of_messages()
+
+    def _marks_of_messages(self) -> Iterator[bytes]:
         yield from _marks(_READ, [one_id for one_id, stored in self.messages.items() if stored.is_read])
         yield from _marks(_SHOWN, [one_id for one_id in self._open if self.messages[one_id].is_shown])
 

@@ -329,10 +329,12 @@ def _unsaved_allowed(quota: Quota) -> int:
 def _described(modem: ModemStatus, usage: Usage, now: Moment) -> dict[str, Any]:
     return {
         "modem": modem.name,
+        "modem_id": modem.id,
         "today": _totals(usage.day),
         "this_month": _totals(usage.month),
         "day_before": _totals(usage.day_before),
         "month_before": _totals(usage.month_before),
+        "quota": {name: limit for name, limit in vars(modem.quota).items() if limit},
         "quota_left": usage.left(modem.quota, now),
     }
 

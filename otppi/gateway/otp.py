@@ -35,6 +35,7 @@ class OtpSettings(Section, key="otp", title="One-time passwords"):
     """How codes are made, and how often they may be asked for and guessed."""
 
     length: int = integer(
+        title="Digits of a code",
         default=6,
         minimum=4,
         maximum=10,
@@ -42,19 +43,24 @@ class OtpSettings(Section, key="otp", title="One-time passwords"):
         rule="NIST SP 800-63B-4, 3.1.3.2: at least six digits; ASVS 5.0, 6.5.4: at least 20 bits",
     )
     default_life_s: int = integer(
+        title="Life of a code",
         default=300,
         minimum=30,
         maximum=600,
-        help="How long a code is valid when the request names no end, in seconds.",
+        unit="s",
+        help="How long a code is valid when the request names no end.",
     )
     max_life_s: int = integer(
+        title="Longest life of a code",
         default=600,
         minimum=30,
         maximum=600,
-        help="The longest a code may be valid, in seconds; a longer one in a request is cut to it.",
+        unit="s",
+        help="The longest a code may be valid; a longer one in a request is cut to it.",
         rule="ASVS 5.0, 6.5.5 and NIST SP 800-63B-4, 3.1.3.2: at most 10 minutes",
     )
     max_wrong_tries: int = integer(
+        title="Wrong tries",
         default=5,
         minimum=1,
         maximum=100,
@@ -62,6 +68,7 @@ class OtpSettings(Section, key="otp", title="One-time passwords"):
         rule="NIST SP 800-63B-4, 3.2.2: at most 100 failed attempts; ASVS 5.0, 6.6.3",
     )
     receiver_limit: int = integer(
+        title="Codes for one receiver within the window",
         default=5,
         minimum=0,
         maximum=1000,
@@ -69,9 +76,15 @@ class OtpSettings(Section, key="otp", title="One-time passwords"):
         rule="ASVS 5.0, 6.6.3",
     )
     receiver_window_s: int = integer(
-        default=600, minimum=10, maximum=3600, help="The window of the limit above, in seconds."
+        title="Window",
+        default=600,
+        minimum=10,
+        maximum=3600,
+        unit="s",
+        help="The window of the limit above.",
     )
     receiver_hour_limit: int = integer(
+        title="Codes for one receiver in an hour",
         default=10,
         minimum=0,
         maximum=1000,
@@ -79,6 +92,7 @@ class OtpSettings(Section, key="otp", title="One-time passwords"):
         rule="ASVS 5.0, 6.6.3",
     )
     user_limit: int = integer(
+        title="Codes for one API user in a minute",
         default=0,
         minimum=0,
         maximum=100_000,
@@ -86,6 +100,7 @@ class OtpSettings(Section, key="otp", title="One-time passwords"):
         "Leave it at 0 when one application asks on behalf of all people, or set it above their number.",
     )
     address_limit: int = integer(
+        title="Codes for one network address in a minute",
         default=0,
         minimum=0,
         maximum=100_000,
@@ -131,12 +146,15 @@ class OtpStore:
         clock: Clock,
         journal: Journal,
         capacity: int = 50_000,
+        kind: str = "otp",
     ) -> None:
+        """Take what it needs; `kind` names its records in the journal, and each store has another."""
         self._settings = settings
         self._key = key
         self._clock = clock
         self._journal = journal
         self._capacity = capacity
+        self._kind = kind
         self._records: dict[bytes, _Record] = {}
         self._next_sweep_boot_s = 0.0
         self._full_until_boot_s = 0.0
@@ -144,7 +162,7 @@ class OtpStore:
         self._nobody = _Record(
             secrets.token_bytes(32), secrets.token_bytes(_SALT_BYTES), -REMEMBERED_AFTER_EXPIRY_S
         )
-        journal.register("otp", self._replay, self._live)
+        journal.register(kind, self._replay, self._live)
 
     def issue(self, reference: str, receiver_key: str, params: Params, life_s: float) -> IssuedOtp:
         """Make a code for a reference that has none.
@@ -234,18 +252,18 @@ class OtpStore:
     def _count_wrong_try(self, record_key: bytes, record: _Record) -> None:
         if record is self._nobody:
             # Writing takes time as well, and would tell; this record changes nothing when replayed.
-            self._journal.append("otp", _as_written(record_key, record))
+            self._journal.append(self._kind, _as_written(record_key, record))
         else:
             self._remember(record_key, replace(record, wrong_tries=record.wrong_tries + 1))
 
     def _remember(self, record_key: bytes, record: _Record) -> None:
         self._records[record_key] = record
         if record.submitted:
-            self._journal.append("otp", _as_written(record_key, record))
+            self._journal.append(self._kind, _as_written(record_key, record))
 
     def _forget(self, record_key: bytes) -> None:
         del self._records[record_key]
-        self._journal.append("otp", [record_key.hex()])
+        self._journal.append(self._kind, [record_key.hex()])
 
     def _make_room(self, record_key: bytes, now: float) -> None:
         if now >= self._next_sweep_boot_s:

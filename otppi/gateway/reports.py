@@ -24,12 +24,18 @@ class ReportSettings(Section, key="reports", title="Delivery reports"):
     """Whether the network is asked what became of messages."""
 
     ask: bool = boolean(
+        title="Ask for delivery reports",
         default=False,
         help="Ask for a delivery report of every message. Each is one more message on the air, which costs its modem "
         "a second or two, and with some operators money.",
     )
     wait_h: int = integer(
-        default=72, minimum=1, maximum=720, unit="h", help="How long the report of a message is waited for."
+        title="Wait for a report",
+        default=72,
+        minimum=1,
+        maximum=720,
+        unit="h",
+        help="How long the report of a message is waited for.",
     )
 
 

@@ -38,11 +38,13 @@ def _quoted(value: object) -> str:
 
 
 def configure(level: str) -> None:
-    """Send every log line of the process to standard error, where the journal picks it up."""
+    """Send the log lines of the process from a level on to standard error, where the journal picks them up."""
     # What no line shows need not be found out for each.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(LogfmtFormatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(level.upper())
+    handler.setLevel(level.upper())
+    # Other handlers may want more than standard error is to show.
+    root.setLevel(min(handler.level, logging.INFO))

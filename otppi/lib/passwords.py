@@ -12,8 +12,8 @@ _LOG2_N, _R, _P = 14, 8, 1
 _SALT_BYTES = 16
 _HASH_BYTES = 32
 _SCRYPT = re.compile(rf"scrypt\${_LOG2_N}\${_R}\${_P}\$([A-Za-z0-9+/]{{22}}==)\$([A-Za-z0-9+/]{{43}}=)")
-# What older devices kept: the hash of the password, or the hash of that hash in hexadecimal.
-_LEGACY = re.compile(r"(sha256|sha256x2)\$([0-9a-f]{64})")
+# What older devices kept: the hash of the password, the hash of that hash in hexadecimal, or one of them, nobody knows.
+_LEGACY = re.compile(r"(sha256|sha256x2|sha256x1or2)\$([0-9a-f]{64})")
 
 
 def hash_password(clear: str) -> str:
@@ -28,11 +28,23 @@ def verify_password(clear: str, stored: str) -> bool:
         salt, expected = (base64.b64decode(part) for part in match.groups())
         return hmac.compare_digest(_scrypt(clear, salt), expected)
     if match := _LEGACY.fullmatch(stored):
-        digest = hashlib.sha256(clear.encode("utf-8", "surrogatepass")).hexdigest()
-        if match[1] == "sha256x2":
-            digest = hashlib.sha256(digest.encode()).hexdigest()
-        return hmac.compare_digest(digest, match[2])
+        once = hashlib.sha256(clear.encode("utf-8", "surrogatepass")).hexdigest()
+        twice = hashlib.sha256(once.encode()).hexdigest()
+        possible = {"sha256": (once,), "sha256x2": (twice,), "sha256x1or2": (once, twice)}[match[1]]
+        return any([hmac.compare_digest(digest, match[2]) for digest in possible])
     return False
+
+
+def kept_form(clear: str, stored: str) -> str | None:
+    """Return what to keep of a right password, None if it is wrong.
+
+    It is what is stored, or a slow hash in place of what an older device kept. Every call costs one slow hash,
+    so time tells neither the age of an account nor whether there is one (`stored` empty).
+    """
+    if _SCRYPT.fullmatch(stored):
+        return stored if verify_password(clear, stored) else None
+    slow = hash_password(clear)
+    return slow if verify_password(clear, stored) else None
 
 
 def is_stored_form(text: str) -> bool:

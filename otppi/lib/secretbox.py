@@ -23,12 +23,7 @@ class CannotOpen(Exception):
 
 def seal(key: bytes, clear: str, context: str) -> str:
     """Return a sealed text in base64; only the same key and context open it."""
-    # Imported late: it takes several MB, and a device without secrets needs none of them.
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
-    nonce = secrets.token_bytes(_NONCE_BYTES)
-    box = AESGCM(key).encrypt(nonce, clear.encode("utf-8"), context.encode("utf-8"))
-    return base64.b64encode(nonce + box).decode()
+    return base64.b64encode(seal_bytes(key, clear.encode("utf-8"), context)).decode()
 
 
 def unseal(key: bytes, sealed: str, context: str) -> str:
@@ -37,12 +32,32 @@ def unseal(key: bytes, sealed: str, context: str) -> str:
     Raises:
         CannotOpen: Key or context is not that of the seal, or the seal is damaged.
     """
+    try:
+        return unseal_bytes(key, base64.b64decode(sealed, validate=True), context).decode()
+    except ValueError as error:
+        raise CannotOpen("the seal does not open") from error
+
+
+def seal_bytes(key: bytes, clear: bytes, context: str) -> bytes:
+    """Return sealed data; only the same key and context open it."""
+    # Imported late: it takes several MB, and a device without secrets needs none of them.
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    nonce = secrets.token_bytes(_NONCE_BYTES)
+    return nonce + AESGCM(key).encrypt(nonce, clear, context.encode("utf-8"))
+
+
+def unseal_bytes(key: bytes, sealed: bytes, context: str) -> bytes:
+    """Return the clear data.
+
+    Raises:
+        CannotOpen: Key or context is not that of the seal, or the seal is damaged.
+    """
     from cryptography.exceptions import InvalidTag
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
     try:
-        data = base64.b64decode(sealed, validate=True)
-        return AESGCM(key).decrypt(data[:_NONCE_BYTES], data[_NONCE_BYTES:], context.encode("utf-8")).decode()
+        return AESGCM(key).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], context.encode("utf-8"))
     except (ValueError, InvalidTag) as error:
         raise CannotOpen("the seal does not open") from error
 

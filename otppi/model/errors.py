@@ -48,6 +48,20 @@ class Unauthorized(RequestError):
     status = 401
 
 
+class Forbidden(RequestError):
+    """Who asks may not do this."""
+
+    code = "1100"
+    status = 403
+
+    def __init__(self, role: str) -> None:
+        super().__init__(f"only somebody with the role {role} may do this")
+
+
+class SecondFactorNeeded(Unauthorized):
+    """The password is right and the account asks for the code of its authenticator app as well."""
+
+
 class NumberBlocked(RequestError):
     """The receiver is on the block list."""
 
@@ -216,6 +230,13 @@ class SimToolError(DeviceError):
 
     code = "1102"
     status = 409
+
+
+class ClockNotSet(DeviceError):
+    """What was asked can only be judged by the time of day, and nothing vouches for that of the device."""
+
+    code = "1503"
+    status = 503
 
 
 class HostError(DeviceError):

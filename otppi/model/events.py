@@ -16,6 +16,18 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SmsTaken:
+    """A modem begins with a message; `SmsFinished` follows, with the same id."""
+
+    message_id: str
+    modem_id: str
+    modem_name: str
+    door: str
+    user: str
+    masked_number: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class SmsFinished:
     """A modem is done with a message, one way or another."""
 
@@ -147,3 +159,12 @@ class NetworkOnTrial:
 
     state: str  # trying, confirmed or taken back
     reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobChanged:
+    """Long work began, got on or ended; what came of it is asked for."""
+
+    job_id: str
+    state: str  # waiting, running, done or failed
+    title: str = ""

@@ -4,6 +4,7 @@ Prefixes change hands rarely and prices often, so there are none of the latter h
 parts by.U from Telkomsel.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -74,6 +75,21 @@ def with_prefixes(line: str) -> str:
     names, sign, price = line.partition("=")
     prefixes = ["+".join(_PREFIXES.get(name, (name,))) for name in names.split("+")]
     return f"{'+'.join(prefixes)}{sign}{price}"
+
+
+def by_operators(prefixes: Sequence[str]) -> tuple[list[Operator], list[str]]:
+    """Return the operators all of whose prefixes are there, and the prefixes that are of none of these."""
+    found = [one for one in OPERATORS if set(one.prefixes) <= set(prefixes)]
+    named = {prefix for one in found for prefix in one.prefixes}
+    return found, [prefix for prefix in prefixes if prefix not in named]
+
+
+def with_names(line: str) -> str:
+    """Undo `with_prefixes` where that gives the very same line again: steps are counted by how it is written."""
+    prefixes, sign, price = line.partition("=")
+    operators, rest = by_operators(prefixes.split("+"))
+    named = f"{'+'.join([*(one.key for one in operators), *rest])}{sign}{price}"
+    return named if with_prefixes(named) == line else line
 
 
 @dataclass(frozen=True, kw_only=True)

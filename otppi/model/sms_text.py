@@ -10,10 +10,10 @@ from typing import Final
 from otppi.model import gsm7
 
 # 3GPP TS 23.040, 9.2.3.24.1: the header with an 8-bit reference takes 6 of the 140 octets, or 7 septets.
-_SEPTETS_ALONE: Final = 160
-_SEPTETS_OF_MANY: Final = 153
-_OCTETS_ALONE: Final = 140
-_OCTETS_OF_MANY: Final = 134
+SEPTETS_ALONE: Final = 160
+SEPTETS_OF_MANY: Final = 153
+OCTETS_ALONE: Final = 140
+OCTETS_OF_MANY: Final = 134
 _MOST_PARTS: Final = 255
 
 
@@ -68,8 +68,8 @@ def code_text(text: str) -> SmsText:
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     septets = _septets(text)
     if septets is not None:
-        return _cut(Coding.GSM7, septets, _SEPTETS_ALONE, _SEPTETS_OF_MANY, _ends_in_escape)
-    return _cut(Coding.UCS2, _utf16(text), _OCTETS_ALONE, _OCTETS_OF_MANY, _ends_in_high_surrogate)
+        return _cut(Coding.GSM7, septets, SEPTETS_ALONE, SEPTETS_OF_MANY, _ends_in_escape)
+    return _cut(Coding.UCS2, _utf16(text), OCTETS_ALONE, OCTETS_OF_MANY, _ends_in_high_surrogate)
 
 
 def decode_gsm7(septets: bytes) -> str:

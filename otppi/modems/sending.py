@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from otppi.contracts.received import AwaitedReport, ReportSink
 from otppi.lib.bus import Bus
 from otppi.model.errors import DeliveryError, OutcomeUnknown, SendFailed
-from otppi.model.events import Outcome, SmsFinished
+from otppi.model.events import Outcome, SmsFinished, SmsTaken
 from otppi.model.pdu import submit_pdus
 from otppi.model.results import SmsReceipt
 from otppi.modems import parse
@@ -103,6 +103,16 @@ class Sending:
             masked_number=sms.number.masked,
             parts=len(pdus),
             outcome=Outcome.SENT,
+        )
+        self._bus.publish(
+            SmsTaken(
+                message_id=message_id,
+                modem_id=self._modem_id,
+                modem_name=modem_name,
+                door=finished.door,
+                user=finished.user,
+                masked_number=finished.masked_number,
+            )
         )
         references = []
         was_owed = self._late is not None

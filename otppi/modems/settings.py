@@ -18,7 +18,9 @@ _AT_COMMAND_SHAPE = "an AT command, without ', ^, | and \\"
 class ModemSettings(Section, key="modems", title="Modems", reset_flag="RESET_MODEM", many=True):
     """The modems that the device knows."""
 
-    name: str = text(pattern=r"\S(.{0,58}\S)?", help="What people call the modem.")
+    name: str = text(
+        pattern=r"\S(.{0,58}\S)?", shape="one to sixty characters", help="What people call the modem."
+    )
     port: str = text(
         default="",
         pattern=r"[A-Za-z0-9_./:-]{0,200}",
@@ -58,6 +60,7 @@ class ModemSettings(Section, key="modems", title="Modems", reset_flag="RESET_MOD
         "prefixes of the line: 62811=0, 62811=50 after 100/month is a package of a hundred free parts, "
         "62811=50, 62811=1 after 10/day a promotion. The price of the moment decides: no dearer SIM is used to "
         "reach a promotion.",
+        title="Default modem",
     )
     quota_per_minute: int = integer(
         default=0, minimum=0, maximum=1_000, help="Parts of messages that the SIM may send; 0 is no limit."
@@ -80,6 +83,7 @@ class ModemSettings(Section, key="modems", title="Modems", reset_flag="RESET_MOD
         maximum=600,
         unit="s",
         help="Shortest pause after a message; time-critical ones do not wait for its end.",
+        title="Shortest pause",
     )
     gap_max_s: float = number(
         default=0,
@@ -88,6 +92,7 @@ class ModemSettings(Section, key="modems", title="Modems", reset_flag="RESET_MOD
         unit="s",
         help="Longest pause; each is drawn by lot between the two. A message that would wait longer than its caller "
         "does is refused.",
+        title="Longest pause",
     )
     active: bool = boolean(default=True, help="An inactive modem is not opened at all.")
     api_enabled: bool = boolean(
@@ -105,6 +110,7 @@ class ModemSettings(Section, key="modems", title="Modems", reset_flag="RESET_MOD
         (NEVER, DAILY),
         default=NEVER,
         help="Whether the SIM is asked for its balance by USSD; daily is at a minute that is different for each SIM.",
+        title="Ask for the balance",
     )
     balance_ussd: str = text(
         default="",
@@ -117,12 +123,21 @@ class ModemSettings(Section, key="modems", title="Modems", reset_flag="RESET_MOD
         pattern=r".{0,400}",
         help="Regular expression for the answer, with the groups amount and, if it tells, valid_until; empty reads "
         "what is usual in Indonesia.",
+        title="Pattern of the answer",
     )
     balance_low: float = number(
-        default=5000, minimum=0, maximum=1e9, help="Warn when less than this is left; 0 does not."
+        default=5000,
+        minimum=0,
+        maximum=1e9,
+        help="Warn when less than this is left; 0 does not.",
+        title="Warn below",
     )
     balance_days: int = integer(
-        default=5, minimum=0, maximum=365, help="Warn so many days before the credit ends; 0 does not."
+        default=5,
+        minimum=0,
+        maximum=365,
+        help="Warn so many days before the credit ends; 0 does not.",
+        title="Warn so many days before",
     )
     baud_rate: int = integer(default=115200, minimum=300, maximum=4000000, unit="Bd", help="Line speed.")
     parity: str = choice(
@@ -131,7 +146,9 @@ class ModemSettings(Section, key="modems", title="Modems", reset_flag="RESET_MOD
     start_bits: str = choice(("1",), default="1", help="Start bits; serial lines know no other number.")
     stop_bits: str = choice(("1", "1.5", "2"), default="1", help="Stop bits.")
     internet_access: bool = boolean(
-        default=False, help="The modem is kept for mobile internet; no message goes through it."
+        default=False,
+        help="The modem is kept for mobile internet; no message goes through it.",
+        title="Keep for mobile internet",
     )
     apn: str = text(
         default="",
@@ -158,24 +175,48 @@ class ModemSettings(Section, key="modems", title="Modems", reset_flag="RESET_MOD
         pattern=r"[*#0-9]{1,30}",
         shape="digits, * and #",
         help="What is dialled for internet; #777 with CDMA.",
+        title="Number to dial",
     )
     init_dial_1: str = text(
-        default="", pattern=_AT_COMMAND, shape=_AT_COMMAND_SHAPE, help="AT command before dialling."
+        default="",
+        pattern=_AT_COMMAND,
+        shape=_AT_COMMAND_SHAPE,
+        help="AT command before dialling.",
+        title="First AT command",
     )
     init_dial_2: str = text(
-        default="", pattern=_AT_COMMAND, shape=_AT_COMMAND_SHAPE, help="AT command after that."
+        default="",
+        pattern=_AT_COMMAND,
+        shape=_AT_COMMAND_SHAPE,
+        help="AT command after that.",
+        title="Second AT command",
     )
     init_dial_3: str = text(
-        default="", pattern=_AT_COMMAND, shape=_AT_COMMAND_SHAPE, help="AT command after that."
+        default="",
+        pattern=_AT_COMMAND,
+        shape=_AT_COMMAND_SHAPE,
+        help="AT command after that.",
+        title="Third AT command",
     )
     init_dial_4: str = text(
-        default="", pattern=_AT_COMMAND, shape=_AT_COMMAND_SHAPE, help="AT command after that."
+        default="",
+        pattern=_AT_COMMAND,
+        shape=_AT_COMMAND_SHAPE,
+        help="AT command after that.",
+        title="Fourth AT command",
     )
     init_dial_5: str = text(
-        default="", pattern=_AT_COMMAND, shape=_AT_COMMAND_SHAPE, help="AT command after that."
+        default="",
+        pattern=_AT_COMMAND,
+        shape=_AT_COMMAND_SHAPE,
+        help="AT command after that.",
+        title="Fifth AT command",
     )
     dial_command: str = choice(
-        ("ATD", "ATDT", "ATDP"), default="ATD", help="What the number is dialled with; by tone or pulse."
+        ("ATD", "ATDT", "ATDP"),
+        default="ATD",
+        help="What the number is dialled with; by tone or pulse.",
+        title="Dialling command",
     )
     autoreconnect: bool = boolean(
         default=True, help="Dial again when the connection ended.", title="Auto-reconnect"

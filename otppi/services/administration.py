@@ -8,16 +8,16 @@ from types import MappingProxyType
 from typing import Any
 
 from otppi.gateway import answers
-from otppi.gateway.accounts import Administrator, ApiUser
-from otppi.gateway.blocklist import BlockList
-from otppi.gateway.policy import SmsSettings
+from otppi.gateway.accounts import Administrator, ApiUser, refuse_user_name
+from otppi.gateway.admin_tokens import remove_administrator
+from otppi.gateway.new_passwords import refuse_weak
 from otppi.model.errors import BadRequest, SettingsError
 from otppi.model.modems import ModemStatus
-from otppi.model.number import parse_number
 from otppi.model.operators import OPERATORS, with_prefixes
 from otppi.modems import parse
 from otppi.modems.matching import is_another
 from otppi.modems.settings import ModemSettings
+from otppi.services.blocked_numbers import BlockedNumbers
 from otppi.services.sections import SECTIONS
 from otppi.services.ssh import ports_with_ssh
 from otppi.settings.export import export_settings, import_settings
@@ -43,6 +43,8 @@ class Administration:
         return {
             "settings.get": self.get,
             "settings.set": self.set,
+            "settings.describe": self.describe,
+            "settings.put": self.put,
             "port.add": self.add_port,
             "ssh.ports": self.open_ssh,
             "settings.reset": self.reset,
@@ -53,11 +55,12 @@ class Administration:
             "modem.add": self.add_modem,
             "modem.apn": self.set_apn,
             "modem.list": self.list_modems,
+            "modem.put": self.set_modem,
             "modem.price": self.price_modem,
             "api_user.add": self.add_api_user,
             "admin.add": self.add_administrator,
             "account.list": self.list_accounts,
-            "number.block": self.block,
+            **BlockedNumbers(self._store).functions(),
         }
 
     def get(self, path: str | None) -> Any:  # noqa: ANN401 - JSON
@@ -66,10 +69,29 @@ class Administration:
             return self._store.get_path(path)
         return {section.key: self._store.get_path(section.key) for section in SECTIONS}
 
-    def set(self, values: Mapping[str, str]) -> None:
-        """Change values by their names, all of them or none."""
+    def set(self, values: Mapping[str, Any]) -> Sequence[str]:
+        """Change values by their names, all of them or none; returns which sections are not as before."""
         with self._modems_by_name():
-            self._store.set_paths(values)
+            return [section.key for section in self._store.set_paths(values)]
+
+    def describe(self, section: str) -> Mapping[str, Any]:
+        """Return what forms need to know of a section and its settings."""
+        kind = _section(section)
+        return {
+            "key": kind.key,
+            "title": kind.title,
+            "description": kind.description,
+            "many": kind.many,
+            "settings": [one.as_json() for one in kind.describe()],
+        }
+
+    def put(self, section: str, item: str, values: Mapping[str, Any], is_new: bool = False) -> None:
+        """Make an item of a section that has many, or change one; what is not given stays as it is."""
+        kind = _section(section)
+        if is_new and item in self._store.items(kind):
+            raise SettingsError({f"{section}.{item}": "there is one of this name already"})
+        with self._modems_by_name():
+            self._store.put(kind, item, values)
 
     def reset(self, section: str) -> None:
         """Give a section its factory value."""
@@ -78,7 +100,11 @@ class Administration:
     def remove(self, section: str, item: str) -> None:
         """Remove an item of a section that has many."""
         kind = _section(section)
-        self._store.remove(kind, self._id_of(kind, item))
+        item_id = self._id_of(kind, item)
+        if kind is Administrator:
+            remove_administrator(self._store, item_id)
+        else:
+            self._store.remove(kind, item_id)
 
     def export(self, passphrase: str | None) -> Mapping[str, Any]:
         """Return all settings as a document; without a passphrase secrets are left out."""
@@ -104,13 +130,22 @@ class Administration:
 
         A zero is let pass as check digit, since some modems tell that of themselves.
         """
-        if imei and not (parse.is_whole_imei(imei) or re.fullmatch("[0-9]{14}0", imei)):
-            reason = "has fifteen digits, and the last one checks the others; one is wrong"
-            raise SettingsError({f"modems.{name}.imei": reason})
-        others = [one for one in self._store.items(ModemSettings).values() if one.name != name and one.imei]
-        if imei and (taken := [one.name for one in others if not is_another(one, imei)]):
-            raise SettingsError({f"modems.{name}.imei": f"is that of {taken[0]}, and modems are known by it"})
+        self._check_imei(imei, name, self._modem_named(name))
         return self.put_modem(name, port, prefixes, is_default, imei)
+
+    def set_modem(self, modem: str, values: Mapping[str, Any]) -> Mapping[str, str]:
+        """Change a modem by its id or name, or add one where that is empty: all of it or nothing.
+
+        A price may be for the name of an operator of the presets as well. What is not given stays as it is, and so does
+        the IMEI of a modem that is told no other port.
+        """
+        modem_id = self._modem_id_of(modem) if modem else uuid.uuid4().hex
+        present = self._store.items(ModemSettings).get(modem_id)
+        name = str(values.get("name") or (present.name if present is not None else "")) or modem_id
+        if self._modem_named(name) not in ("", modem_id):
+            raise SettingsError({f"modems.{name}.name": "another modem has this name"})
+        self._check_imei(str(values.get("imei") or ""), name, modem_id)
+        return self._keep_modem(modem_id, name, values)
 
     def put_modem(
         self,
@@ -120,15 +155,8 @@ class Administration:
         is_default: bool | None,
         imei: str | None,
     ) -> Mapping[str, str]:
-        """Do the same for a modem that told its IMEI itself, which another may have as well.
-
-        Another port without an IMEI may mean another modem, so the known IMEI is forgotten with the old port.
-        """
-        known = {one.name: modem_id for modem_id, one in self._store.items(ModemSettings).items()}
-        modem_id = known.get(name) or uuid.uuid4().hex
-        present = self._store.items(ModemSettings).get(modem_id)
-        if imei is None and present is not None and port not in (None, present.port):
-            imei = ""
+        """Do the same for a modem that told its IMEI itself, which another may have as well."""
+        modem_id = self._modem_named(name) or uuid.uuid4().hex
         wanted = {
             "name": name,
             "port": port,
@@ -136,11 +164,39 @@ class Administration:
             "is_default": is_default,
             "imei": imei,
         }
+        given = {key: value for key, value in wanted.items() if value is not None}
+        return self._keep_modem(modem_id, name, given)
+
+    def _modem_named(self, name: str) -> str:
+        known = {one.name: modem_id for modem_id, one in self._store.items(ModemSettings).items()}
+        return known.get(name, "")
+
+    def _keep_modem(self, modem_id: str, name: str, values: Mapping[str, Any]) -> Mapping[str, str]:
+        """Put values into the settings of a modem.
+
+        Another port without an IMEI may mean another modem, so the known IMEI is forgotten with the old port.
+        """
+        present = self._store.items(ModemSettings).get(modem_id)
+        new = dict(values)
+        if "imei" not in new and present is not None and new.get("port", present.port) != present.port:
+            new["imei"] = ""
+        if "prices" in new:
+            new["prices"] = _with_prefixes(new["prices"])
         with self._modems_by_name({modem_id: name}):
-            self._store.put(
-                ModemSettings, modem_id, {key: value for key, value in wanted.items() if value is not None}
-            )
+            self._store.put(ModemSettings, modem_id, new)
         return {"id": modem_id, "name": name}
+
+    def _check_imei(self, imei: str | None, name: str, modem_id: str) -> None:
+        if not imei:
+            return
+        if not (parse.is_whole_imei(imei) or re.fullmatch("[0-9]{14}0", imei)):
+            reason = "has fifteen digits, and the last one checks the others; one is wrong"
+            raise SettingsError({f"modems.{name}.imei": reason})
+        others = [
+            one for key, one in self._store.items(ModemSettings).items() if key != modem_id and one.imei
+        ]
+        if taken := [one.name for one in others if not is_another(one, imei)]:
+            raise SettingsError({f"modems.{name}.imei": f"is that of {taken[0]}, and modems are known by it"})
 
     def set_apn(self, modem: str, operator: str) -> Mapping[str, str]:
         """Set what a modem dials for mobile internet to the preset of an operator, and return that."""
@@ -165,7 +221,7 @@ class Administration:
         modem_id = self._modem_id_of(modem)
         if prices:
             with self._modems_by_name():
-                self._store.put(ModemSettings, modem_id, {"prices": [with_prefixes(line) for line in prices]})
+                self._store.put(ModemSettings, modem_id, {"prices": _with_prefixes(prices)})
         return self._store.items(ModemSettings)[modem_id].prices
 
     def add_port(self, port: str, protocol: str, **limits: str | None) -> Mapping[str, str]:
@@ -188,18 +244,11 @@ class Administration:
             for user, one in self._store.items(_section(section)).items()
         ]
 
-    def block(self, number: str, blocked: bool) -> None:
-        """Block a number, or let it receive messages again."""
-        try:
-            parsed = parse_number(number, self._store.get(SmsSettings).country_code)
-        except ValueError as error:
-            raise BadRequest("number", str(error)) from None
-        BlockList(self._store).set(parsed, blocked=blocked)
-
     def list_modems(self) -> Sequence[Mapping[str, Any]]:
         """Return all modems; with their live state if a gateway runs."""
         if self._modems is not None:
-            return [{**answers.modem(modem), "prefixes": list(modem.prefixes)} for modem in self._modems()]
+            settings = self._store.items(ModemSettings)
+            return [_live(modem, settings.get(modem.id)) for modem in self._modems()]
         return [
             {
                 "id": modem_id,
@@ -216,11 +265,14 @@ class Administration:
 
     def add_api_user(self, user: str, password: str) -> None:
         """Add an API user, or give an existing one a new password."""
-        self._put_account(ApiUser, user, password)
+        refuse_user_name(user)
+        self._store.put(ApiUser, user, {"password": password})
 
     def add_administrator(self, user: str, password: str) -> None:
         """Add an administrator, or give an existing one a new password."""
-        self._put_account(Administrator, user, password)
+        refuse_user_name(user)
+        refuse_weak(user, password)
+        self._store.put(Administrator, user, {"password": password})
 
     def _id_of(self, kind: type[Section], item: str) -> str:
         """Return the id of what was called by its id or name; what is neither is returned as it is."""
@@ -250,10 +302,25 @@ class Administration:
         named = {key: one.name for key, one in self._store.items(ModemSettings).items()} | dict(new)
         return {_with_name(place, named): reason for place, reason in errors.items()}
 
-    def _put_account(self, kind: type[Section], user: str, password: str) -> None:
-        if not user or ":" in user or not user.isprintable() or len(user) > 64:
-            raise SettingsError({f"{kind.key}": "a user name has 1 to 64 printable characters and no colon"})
-        self._store.put(kind, user, {"password": password})
+
+def _live(modem: ModemStatus, settings: ModemSettings | None) -> Mapping[str, Any]:
+    """Return what the API tells of a modem, and what its owner sees beside that."""
+    identity = modem.identity
+    return {
+        **answers.modem(modem),
+        "prefixes": list(modem.prefixes),
+        "apiEnabled": modem.api_enabled,
+        "model": f"{identity.manufacturer} {identity.model}".strip(),
+        "prices": list(settings.prices) if settings is not None else [],
+        "storeFill": modem.store_fill,
+        "swappedSim": list(modem.swapped_sim) if modem.swapped_sim is not None else None,
+    }
+
+
+def _with_prefixes(prices: str | Sequence[str]) -> list[str]:
+    """Return the lines of a tariff, which a form gives as one text, with prefixes in the place of operators."""
+    lines = re.split(r"[,\n]", prices) if isinstance(prices, str) else prices
+    return [with_prefixes(str(line).strip()) for line in lines if str(line).strip()]
 
 
 def _with_name(place: str, modems: Mapping[str, str]) -> str:

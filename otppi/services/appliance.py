@@ -4,7 +4,7 @@ import logging
 import secrets
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from datetime import time as TimeOfDay
@@ -15,7 +15,6 @@ from otppi.contracts.host import Network, Power, Speaker, Units
 from otppi.lib.bus import Bus
 from otppi.lib.clock import Clock
 from otppi.model.checks import Check
-from otppi.model.errors import HostError
 from otppi.model.events import DeviceNotice, ResetByStick, SettingsChanged
 from otppi.model.ports import Stick
 from otppi.modems.settings import ModemSettings
@@ -33,7 +32,7 @@ from otppi.settings.store import SettingsStore
 from otppi.system.buzzer.bell import Bell
 from otppi.system.buzzer.settings import BellSettings
 from otppi.system.clock.keeper import RTC_SAVE_UNIT, ClockKeeper
-from otppi.system.clock.settings import ClockSettings
+from otppi.system.clock.settings import ClockSettings, zones
 from otppi.system.clock.timedate import TIMESYNCD_UNIT
 from otppi.system.devices import DeviceWatch, log_notice
 from otppi.system.mobile.keeper import UNIT as MOBILE_UNIT
@@ -85,6 +84,7 @@ class Appliance:
         host: Host,
         ending: Ending,
         renew_certificate: Callable[[], None],
+        duties: Sequence[Callable[[], None]] = (),
     ) -> None:
         """Compose; nothing is touched yet.
 
@@ -96,10 +96,12 @@ class Appliance:
             host: What the hands are on.
             ending: Ends this process in good order, so that nobody's message is cut off by a restart.
             renew_certificate: Called when the certificate is gone.
+            duties: What else is to be done every 30 seconds.
         """
         self._state = state
         self._store = store
         self._bus = bus
+        self._clock = clock
         self._host = host
         self._ending = ending
         self._born: BornSecrets | None = None
@@ -125,7 +127,7 @@ class Appliance:
         )
         self.devices = DeviceWatch(bus, clock)
         # Each is also what heals when the host did not answer; the first time comes with the start.
-        duties = [self._settle_mobile]
+        duties = [self._settle_mobile, *duties]
         if host.is_board:
             duties += [self._firewall.look, NameServers().look]
         self._housekeeping = Housekeeping(
@@ -164,6 +166,11 @@ class Appliance:
     def has_access_point(self) -> bool:
         """Whether people can join the device and be led to its pages."""
         return self._host.is_board and self._store.get(WlanSettings).enabled
+
+    @property
+    def is_board(self) -> bool:
+        """Whether this is a device, and no desk."""
+        return self._host.is_board
 
     @property
     def power(self) -> Power:
@@ -212,14 +219,20 @@ class Appliance:
             "network.show": self.network.show,
             "network.trial": self.network.trial,
             "network.outcome": self.network.outcome,
+            "firewall.show": self._show_firewall,
+            "port.listening": self._firewall.listening,
+            "bell.show": self._bell.show,
             "bell.test": self._bell.test,
             "bell.stop": self._bell.hush,
-            "clock.set": self._set_clock,
+            "clock.show": self._show_clock,
+            "clock.zones": self._list_zones,
+            **({"clock.set": self._host.clock.set_by_hand} if self._host.clock is not None else {}),
             "devices.list": self._list_devices,
             "mobile.redial": self._mobile.redial,
             "power.restart-service": self._ending.ask,
             "power.reboot": self._ending.restart_device,
             "power.off": self._ending.power_off,
+            "reset.list": self._resets.listed,
             "reset.apply": self._reset,
             "reset.report": self._resets.report,
         }
@@ -239,6 +252,10 @@ class Appliance:
                 )
         return self._born
 
+    def setup_secret(self) -> str:
+        """Return what the first administrator is asked for who does not come by the access point."""
+        return self.born().setup_secret
+
     def offer_time(self, epoch_s: float) -> bool:
         """Take the time of a browser on the access point, if there is none that is worth more; waits."""
         return self._host.clock is not None and self._host.clock.offer(epoch_s, origin=_BY_BROWSER)
@@ -250,10 +267,23 @@ class Appliance:
             for _, one in self.devices.recent()
         )
 
-    def _set_clock(self, epoch_s: float) -> None:
-        if self._host.clock is None:
-            raise HostError("the clock is not this program's to set")
-        self._host.clock.set_by_hand(epoch_s)
+    def _show_firewall(self) -> dict[str, Any]:
+        """Return how it is with the firewall: where it is loaded at all, and which ports services keep open."""
+        shown = self._firewall.show()
+        return shown if self._host.is_board else {**shown, "checks": []}
+
+    def _list_zones(self) -> list[str]:
+        """List the names of all time zones."""
+        return sorted(zones())
+
+    def _show_clock(self) -> dict[str, Any]:
+        """Return the time, whether it can be relied on and why, and what is known of time servers and clock chip."""
+        clock = self._host.clock
+        return {
+            "now_s": self._clock.wall_s(),
+            "is_trusted": self._clock.wall_is_trusted(),
+            "checks": [one.as_json() for one in clock.checks()] if clock is not None else [],
+        }
 
     def _clock_changed(self, change: SettingsChanged) -> None:
         if change.section == ClockSettings.key and self._host.clock is not None:
@@ -265,9 +295,15 @@ class Appliance:
             for one in self.devices.present()
         ]
 
-    def _reset(self, flags: list[str]) -> dict[str, Any]:
+    def _reset(self, flags: list[str], on_trial: bool = False) -> dict[str, Any]:
+        """Put back to the factory's what these flags name, as far as it can be.
+
+        Args:
+            flags: Flags that `reset.list` names, such as RESET_WLAN.
+            on_trial: Whether the network is tried first, as after any change of it, for whom it may cut off.
+        """
         # Who holds a stick stands beside the device, and may have lost the network that would confirm.
-        with self.network.free_hand():
+        with nullcontext() if on_trial else self.network.free_hand():
             return self._resets.apply(flags)
 
 

@@ -88,10 +88,17 @@ class Balances:
                 )
 
     def listed(self) -> list[dict[str, Any]]:
-        """Return what is known of every modem's SIM, as JSON."""
+        """Return what is known of every modem's SIM, and what is wrong with it, as JSON."""
+        today = date.fromtimestamp(self._clock.wall_s())
         return [
-            {"modem": modem.name, "modem_id": modem.id, **(known.as_json() if known else {})}
-            for modem, _ in self._settled()
+            {
+                "modem": modem.name,
+                "modem_id": modem.id,
+                "problem": self._problems.get(_sim(modem), ""),
+                "warnings": _alarm(settings).reasons(known.balance, today) if known else [],
+                **(known.as_json() if known else {}),
+            }
+            for modem, settings in self._settled()
             for known in [self._known.get(_sim(modem))]
         ]
 

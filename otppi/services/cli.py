@@ -13,7 +13,16 @@ from typing import Any
 import click
 
 import otppi
-from otppi.services import cli_device, cli_doctor, cli_inbox, cli_prices, cli_sim, cli_ssh
+from otppi.services import (
+    cli_backup,
+    cli_certificate,
+    cli_device,
+    cli_doctor,
+    cli_inbox,
+    cli_prices,
+    cli_sim,
+    cli_ssh,
+)
 from otppi.services.cli_terms import (
     CALL_LIMIT_S,
     FAILED,
@@ -90,12 +99,16 @@ def serve(state_dir: Path, runtime_dir: Path | None, log_level: str, on_device: 
 @click.option("--admin-port", type=int, default=8888, show_default=True)
 @click.option("--api-port", type=int, default=8899, show_default=True)
 @click.option("--https-port", type=int, default=10443, show_default=True)
+@click.option("--admin-https-port", type=int, default=8443, show_default=True)
 @speaks_plainly
-def demo(state_dir: Path, admin_port: int, api_port: int, https_port: int) -> None:
-    """Run the gateway on loopback with four simulated modems."""
+def demo(state_dir: Path, admin_port: int, api_port: int, https_port: int, admin_https_port: int) -> None:
+    """Run the gateway on loopback with five simulated modems."""
     from otppi.services.demo import Ports, run
 
-    run(state_dir.absolute(), Ports(admin=admin_port, api=api_port, https=https_port))
+    run(
+        state_dir.absolute(),
+        Ports(admin=admin_port, api=api_port, https=https_port, admin_https=admin_https_port),
+    )
 
 
 _prefix = click.option("--prefix", help="Number prefixes with country code, separated by commas.")
@@ -508,7 +521,15 @@ def diagnose(state_dir: Path, as_json: bool) -> None:
     sys.exit(FAILED if any(check["level"] == "red" for check in checks) else 0)
 
 
-for _command in (*cli_device.COMMANDS, *cli_inbox.COMMANDS, *cli_prices.COMMANDS, cli_sim.sim, cli_ssh.ssh):
+for _command in (
+    *cli_backup.COMMANDS,
+    *cli_certificate.COMMANDS,
+    *cli_device.COMMANDS,
+    *cli_inbox.COMMANDS,
+    *cli_prices.COMMANDS,
+    cli_sim.sim,
+    cli_ssh.ssh,
+):
     main.add_command(_command)
 modem.add_command(cli_prices.price)
 modem.add_command(cli_doctor.doctor)

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 _NAME = "control.sock"
 _ACCEPT_PAUSE_S = 0.5
-_LONGEST_LINE = 4 * 1024 * 1024  # an import of settings is one line
+_LONGEST_LINE = 24 * 1024 * 1024  # a backup that is restored is one line
 
 Function = Callable[..., Any]
 

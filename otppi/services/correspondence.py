@@ -13,7 +13,7 @@ from otppi.services.balance import Balances
 
 log = logging.getLogger(__name__)
 
-_OFFER = "; --any-modem lets any other send it, from its own number"
+_OFFER = "; let any modem send it, from its own number"
 
 
 class Correspondence:
@@ -24,9 +24,9 @@ class Correspondence:
         inbox: Inbox,
         balances: Balances,
         modems: Callable[[], Sequence[ModemStatus]],
-        send: Callable[[str, str, str], dict[str, Any]],
+        send: Callable[..., dict[str, Any]],
     ) -> None:
-        """Take the parts; `send` gets number, text and the id of the only modem, or nothing, and gives an answer."""
+        """Take the parts; `send` is `Gateway.send_by_hand`."""
         self._inbox = inbox
         self._balances = balances
         self._modems = modems
@@ -39,13 +39,19 @@ class Correspondence:
             "inbox.show": self.show,
             "inbox.reply": self.reply,
             "inbox.delete": self.delete,
+            "inbox.mark": self.mark,
         }
 
     def list(self, search: str, offset: int, count: int) -> dict[str, Any]:
-        """Return messages, newest first, and how many there are."""
+        """Return messages, newest first, how many there are, how many of all are unread, and whether new ones are kept."""
         page = self._inbox.page(offset=offset, count=count, search=search)
         names = self._names()
-        return {"messages": [_as_json(message, names) for message in page.messages], "total": page.total}
+        return {
+            "messages": [_as_json(message, names) for message in page.messages],
+            "total": page.total,
+            "unread": self._inbox.fill().unread,
+            "is_kept": self._inbox.is_on,
+        }
 
     def show(self, message_id: str) -> dict[str, Any]:
         """Return one message, which counts as read from then on."""
@@ -53,14 +59,20 @@ class Correspondence:
         self._inbox.mark_read([message_id])
         return _as_json(message, self._names())
 
-    def reply(self, message_id: str, text: str, any_modem: bool) -> dict[str, Any]:
-        """Send a text to the sender of a message, from the number that he wrote to; the answer is that of the API."""
+    def reply(
+        self, message_id: str, text: str, any_modem: bool, reference: str = "", by: str = ""
+    ) -> dict[str, Any]:
+        """Send a text to the sender of a message, from the number that he wrote to; the answer is that of the API.
+
+        The same reply with the same reference is a repeat: it gets the first outcome, and nothing is sent again.
+        """
         message = self._message(message_id)
-        if message.sender.is_name or not message.sender.text:
+        if not _has_number(message):
             raise BadRequest("", "its sender gave no number, only a name, so nobody can reply to it")
         if any_modem:
-            return self._send(message.sender.text, text, "")
-        answer = self._send(message.sender.text, text, self._modem_that_got(message))
+            return self._send(message.sender.text, text, reference=reference, by=by)
+        modem = self._modem_that_got(message)
+        answer = self._send(message.sender.text, text, modem, reference=reference, by=by)
         if answer["response_code"] in (NoModemAvailable.code, QuotaUsedUp.code):
             answer["error"] += _OFFER
         return answer
@@ -68,6 +80,10 @@ class Correspondence:
     def delete(self, message_ids: Sequence[str]) -> int:
         """Delete messages; returns how many of them there were."""
         return self._inbox.delete(message_ids)
+
+    def mark(self, message_ids: Sequence[str], is_read: bool) -> None:
+        """Note that somebody has read messages, or wants to be reminded of them."""
+        self._inbox.mark_read(message_ids, is_read=is_read)
 
     def take(self, event: SmsReceived | DeliveryReported) -> None:
         """Take news from the bus."""
@@ -115,6 +131,10 @@ class Correspondence:
         return {modem.id: modem.name for modem in self._modems()}
 
 
+def _has_number(message: InboxMessage) -> bool:
+    return bool(message.sender.text) and not message.sender.is_name
+
+
 def _has_sim_of(modem: ModemStatus, message: InboxMessage) -> bool:
     iccid = modem.identity.iccid
     if iccid and message.sim != message.modem_id:
@@ -127,6 +147,7 @@ def _as_json(message: InboxMessage, names: Mapping[str, str]) -> dict[str, Any]:
         "id": message.id,
         "modem": names.get(message.modem_id, message.modem_id),
         "sender": message.sender.text,
+        "has_number": _has_number(message),
         "text": message.text,
         "is_data": message.is_data,
         "sent_at": message.sent_at.isoformat() if message.sent_at is not None else None,

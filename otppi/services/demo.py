@@ -1,4 +1,4 @@
-"""`otppi demo`: the whole gateway on loopback with four simulated modems, to try everything without a SIM."""
+"""`otppi demo`: the whole gateway on loopback with five simulated modems, to try everything without a SIM."""
 
 import os
 import secrets
@@ -9,18 +9,19 @@ from pathlib import Path
 import click
 
 from otppi.api.settings import ApiSettings
-from otppi.gateway.accounts import ApiUser
+from otppi.gateway.accounts import Administrator, ApiUser
 from otppi.gateway.policy import GeneralSettings
 from otppi.lib import logfmt
 from otppi.lib.clock import SystemClock
 from otppi.lib.filelock import hold
 from otppi.model.operators import EXAMPLE
+from otppi.model.ports import SerialPort, Stick, UsbId
 from otppi.modems.settings import ModemSettings
 from otppi.services.ending import end_on_signal
 from otppi.services.folders import StateFolder, runtime_folder
 from otppi.services.gateway import Gateway
 from otppi.services.hosts import desk
-from otppi.sim.line import SimModems
+from otppi.sim.line import SimLine, SimModems
 from otppi.sim.magic import MEANINGS
 from otppi.sim.outbox import Outbox
 from otppi.sim.record import SentMessage
@@ -39,9 +40,12 @@ class Ports:
     admin: int
     api: int
     https: int
+    admin_https: int
 
 
 _PERSONALITIES = ("huawei", "simcom", "quectel", "generic")
+# The one that nobody has put into the settings: it is found, and first contact offers it.
+_NEW, _NEW_PERSONALITY, _NEW_USB, _NEW_INTERFACE = "new", "sim7600", UsbId(vendor=0x1E0E, product=0x9001), 2
 
 
 def run(state_dir: Path, ports: Ports) -> None:
@@ -59,28 +63,40 @@ def run(state_dir: Path, ports: Ports) -> None:
         with SimModems(state.path / "modems", on_message=outbox.deliver) as modems:
             for one, personality in zip(EXAMPLE, _PERSONALITIES, strict=True):
                 modems.add(one.name, personality, operator=one.name.replace("-", " ").capitalize())
+            new = modems.add(_NEW, _NEW_PERSONALITY, operator="Simnet")
             clock = SystemClock()
             gateway = Gateway(
                 state,
                 runtime_folder(state, None),
                 clock=clock,
-                host=lambda _: desk(clock, lambda line: click.echo(f"  Device: {line}")),
+                host=lambda _: desk(
+                    clock, lambda line: click.echo(f"  Device: {line}"), modem_sticks=lambda: (_stick(new),)
+                ),
             )
             password = _set_up(gateway, state.path / "modems", ports)
             gateway.start()
             try:
                 _await_readiness(gateway)
-                click.echo(_greeting(state_dir, ports, password))
+                is_set_up = bool(gateway.store.items(Administrator))
+                click.echo(_greeting(state_dir, ports, password, is_set_up=is_set_up))
                 ending.wait()
                 click.echo("Stopping …")
             finally:
                 gateway.stop()
 
 
+def _stick(line: SimLine) -> Stick:
+    port = SerialPort(node=str(line.path), interface=_NEW_INTERFACE, driver="option")
+    return Stick(place="demo", usb=_NEW_USB, description="SimTech SIM7600", ports=(port,))
+
+
 def _set_up(gateway: Gateway, modems_dir: Path, ports: Ports) -> str:
     store = gateway.store
-    store.update(GeneralSettings, {"device_name": "OTP-Pi demo"})
-    store.update(AdminSettings, {"host": "127.0.0.1", "http_port": ports.admin})
+    if store.get(GeneralSettings).device_name == GeneralSettings().device_name:
+        store.update(GeneralSettings, {"device_name": "OTP-Pi demo"})
+    store.update(
+        AdminSettings, {"host": "127.0.0.1", "http_port": ports.admin, "https_port": ports.admin_https}
+    )
     store.update(ApiSettings, {"host": "127.0.0.1", "http_port": ports.api, "https_port": ports.https})
     for one in EXAMPLE:
         store.put(
@@ -104,7 +120,7 @@ def _await_readiness(gateway: Gateway) -> None:
     if problems:
         raise click.ClickException(
             "; ".join(problems)
-            + ". Choose others: .venv/bin/otppi demo --admin-port N --api-port N --https-port N"
+            + ". Choose others: .venv/bin/otppi demo --admin-port N --api-port N --https-port N --admin-https-port N"
         )
     end_s = time.monotonic() + _READY_LIMIT_S
     while not all(modem.is_ready for modem in gateway.pool.snapshot()):
@@ -123,7 +139,9 @@ def _shown(path: Path) -> str:
     return os.path.relpath(path)
 
 
-def _greeting(state_dir: Path, ports: Ports, password: str) -> str:
+def _greeting(state_dir: Path, ports: Ports, password: str, *, is_set_up: bool) -> str:
+    pages = f"http://127.0.0.1:{ports.admin}/"
+    first = f"Log in at {pages}" if is_set_up else f"Open {pages} and set it up"
     url = f"http://127.0.0.1:{ports.api}/api/otp"
     phone = _shown(state_dir / "phones" / _RECEIVER_CANONICAL)
     request = (
@@ -139,9 +157,11 @@ def _greeting(state_dir: Path, ports: Ports, password: str) -> str:
     )
     magic = "\n".join(f"    {number.value}  {meaning}" for number, meaning in MEANINGS.items())
     return f"""
-OTP-Pi demo: a real gateway with four simulated modems of four operators. Ctrl-C ends it.
+OTP-Pi demo: a real gateway with four simulated modems of four operators, and a fifth that waits to be used.
+Ctrl-C ends it.
 
-  Status page   http://127.0.0.1:{ports.admin}/
+  {first}; by HTTPS it is https://127.0.0.1:{ports.admin_https}/ (self-signed)
+
   REST API      http://127.0.0.1:{ports.api}/   https://127.0.0.1:{ports.https}/ (self-signed)
   Its manual    http://127.0.0.1:{ports.api}/docs
   API user      {_USER}   password {password}

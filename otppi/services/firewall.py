@@ -4,7 +4,9 @@ import logging
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from otppi.contracts.host import Units
 from otppi.lib.backoff import delays_s
@@ -14,7 +16,9 @@ from otppi.model.errors import HostError
 from otppi.model.events import SettingsChanged
 from otppi.services import firewall_plan
 from otppi.settings.store import SettingsStore
+from otppi.system.firewall import listening
 from otppi.system.firewall.report import checks, digest, read_report
+from otppi.system.firewall.settings import FirewallSettings, OpenPort
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +56,31 @@ class FirewallService:
     def checks(self) -> Iterable[Check]:
         """Look whether the rules in force are those of the settings."""
         return checks(self._report, self._wanted())
+
+    def show(self) -> dict[str, Any]:
+        """Return whether the rules in force are those of the settings, and the ports that services keep open."""
+        return {
+            "checks": [one.as_json() for one in self.checks()],
+            "needed": [asdict(one) for one in firewall_plan.services_in(self._store).needed()],
+        }
+
+    def listening(self) -> list[dict[str, Any]]:
+        """List the ports on which programs listen, and whom the firewall lets through to each."""
+        is_on = self._store.get(FirewallSettings).enabled
+        ports, services = self._store.items(OpenPort), firewall_plan.services_in(self._store)
+        return [
+            {
+                "protocol": one.protocol,
+                "address": str(one.address),
+                "port": one.port,
+                "user": one.user,
+                "program": one.program,
+                "is_local": not one.is_reachable,
+                "is_filtered": is_on,
+                "ways": [asdict(way) for way in listening.ways(one, ports, services)],
+            }
+            for one in listening.listeners()
+        ]
 
     def _changed(self, change: SettingsChanged) -> None:
         if change.section in _SECTIONS:

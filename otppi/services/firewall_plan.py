@@ -1,6 +1,6 @@
 """What the firewall shall be, put together from the settings of all parts that listen."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from ipaddress import ip_address
 
 from otppi.api.settings import ApiSettings
@@ -30,10 +30,11 @@ def services_of(
     api: ApiSettings, admin: AdminSettings, wlan: WlanSettings, ethernet: EthernetSettings
 ) -> Services:
     """Return what is to be reached; a service that listens to the device itself needs no open port."""
+    admin_ports = ((True, admin.http_port), (admin.https_enabled, admin.https_port))
     api_ports = ((api.http_enabled, api.http_port), (api.https_enabled, api.https_port))
     return Services(
-        admin_ports=(admin.http_port,) if _is_offered(admin.host) else (),
-        api_ports=tuple(port for is_on, port in api_ports if is_on and _is_offered(api.host)),
+        admin_ports=_offered(admin.host, admin_ports),
+        api_ports=_offered(api.host, api_ports),
         access_point=_access_point(wlan) if wlan.enabled else None,
         ethernet=ethernet.interface,
     )
@@ -59,6 +60,10 @@ def _access_point(wlan: WlanSettings) -> AccessPoint:
         portal_port=PORTAL_PORT,
         forwards=wlan.forwarding,
     )
+
+
+def _offered(host: str, ports: Iterable[tuple[bool, int]]) -> tuple[int, ...]:
+    return tuple(port for is_on, port in ports if is_on and _is_offered(host))
 
 
 def _is_offered(host: str) -> bool:

@@ -68,6 +68,16 @@ class StateFolder:
         """Received messages, in clear."""
         return self.path / "inbox"
 
+    @property
+    def reports(self) -> Path:
+        """What became of sent messages: masked numbers, no texts."""
+        return self.path / "reports"
+
+    @property
+    def audit(self) -> Path:
+        """Who changed what."""
+        return self.path / "audit"
+
 
 def runtime_folder(state: StateFolder, asked: Path | None) -> Path | None:
     """Choose the folder for what survives a restart of the service and no power cut.

@@ -64,7 +64,7 @@ class FoundModems:
 
     def functions(self) -> dict[str, Callable[..., Any]]:
         """Return the calls of the control socket; they take and return JSON values."""
-        return {"modem.found": self.listed, "modem.use": self.use}
+        return {"modem.found": self.listed, "modem.look": self.look, "modem.use": self.use}
 
     @property
     def has_new(self) -> bool:
@@ -83,6 +83,10 @@ class FoundModems:
             "modems": [_shown(one, names.get(one.stick.place, "")) for one in findings.present],
             "problems": list(findings.problems),
         }
+
+    def look(self) -> None:
+        """Look anew which modems are plugged in; what was found shows some seconds later."""
+        self._finder.look_soon()
 
     def use(
         self, modem: str, name: str, prefixes: Sequence[str] | None, is_default: bool | None
@@ -162,6 +166,7 @@ def _shown(one: FoundModem, name: str) -> dict[str, Any]:
         "imei": f"…{imei[-4:]}" if imei else "",
         "used_as": name,
         "problem": one.problem,
+        "is_held": one.is_held,
         "why": one.why,
     }
 

@@ -29,12 +29,21 @@ from otppi.gateway.otp import OtpSettings, OtpStore
 from otppi.gateway.policy import GeneralSettings, SmsSettings
 from otppi.gateway.repeats import Repeats
 from otppi.gateway.reports import Reports, ReportSettings
+from otppi.gateway.sent import SentMessages, SentSettings
+from otppi.gateway.traffic import Traffic
 from otppi.lib.bus import Bus
 from otppi.lib.clock import Clock, SystemClock
 from otppi.lib.keyfile import device_key
 from otppi.model.checks import Check, Level
-from otppi.model.errors import BadRequest
-from otppi.model.events import DeliveryReported, ModemLearned, SettingsChanged, SmsFinished, SmsReceived
+from otppi.model.errors import BadRequest, DeliveryError
+from otppi.model.events import (
+    DeliveryReported,
+    ModemLearned,
+    RequestAnswered,
+    SettingsChanged,
+    SmsFinished,
+    SmsReceived,
+)
 from otppi.model.number import parse_number
 from otppi.model.requests import Origin
 from otppi.modems.pool import ModemPool
@@ -42,8 +51,11 @@ from otppi.modems.refused_pins import RefusedPins
 from otppi.modems.sending import Limits
 from otppi.modems.settings import ModemSettings
 from otppi.modems.whereabouts import Whereabouts
+from otppi.services.admin_site import AdminSite, on_this_machine
 from otppi.services.administration import Administration
+from otppi.services.backup import Backup
 from otppi.services.balance import Balances
+from otppi.services.certificates import Certificates
 from otppi.services.control import ControlServer
 from otppi.services.correspondence import Correspondence
 from otppi.services.ending import Ending
@@ -51,22 +63,27 @@ from otppi.services.firewall_plan import PORTAL_PORT
 from otppi.services.folders import StateFolder
 from otppi.services.found_modems import FoundModems, learn
 from otppi.services.health import BusProbe, Probe, WebDoor, WebProbe, nobody_died, readable
+from otppi.services.jobs import Jobs
 from otppi.services.listeners import Listeners, Plan
+from otppi.services.logs import Logs
 from otppi.services.metrics import Metrics
 from otppi.services.network_before import SettingsBefore
+from otppi.services.old_device.takeover import OldDevice
 from otppi.services.sections import SECTIONS, watch_over
+from otppi.services.sent_report import SentReport
 from otppi.services.sim_tools import SimTools
+from otppi.services.vitals import VitalSigns
+from otppi.services.whole_change import ChangeBefore
 from otppi.settings.store import SettingsStore
 from otppi.system import storage
 from otppi.system.network.addresses import read_interface
 from otppi.system.network.settings import EthernetSettings, NetworkSettings, WlanSettings
-from otppi.web.confirm import ConfirmPage
+from otppi.web import admin_api
 from otppi.web.portal import Portal
 from otppi.web.settings import AdminSettings
-from otppi.web.status import Status, StatusPage
 from otppi.web.timeoffer import TimeOffer
 from otppi.wsgi.observability import Observability
-from otppi.wsgi.tls import CannotMakeCertificate, ensure_certificate
+from otppi.wsgi.tls import CannotMakeCertificate
 
 if TYPE_CHECKING:
     from otppi.services.appliance import Appliance, Host
@@ -74,11 +91,13 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _ADMIN_THREADS = 6
+_ADMIN_BODY_BYTES = 24 * 1024 * 1024  # a backup with all messages, in a form
 _PORTAL, _PORTAL_THREADS = "portal", 2
 _LISTENING = frozenset(
     section.key for section in (ApiSettings, AdminSettings, WlanSettings, EthernetSettings, NetworkSettings)
 )
 _LOG_LAG_S = 0.1
+_CODE_LIFE_S = 600
 _GRACE_S = 2.0  # for an answer on its way when its caller's wait ends
 
 
@@ -106,13 +125,13 @@ class Gateway:
         self._clock = clock = clock or SystemClock()
         self._state = state
         self.bus = Bus()
-        if host is not None:
+        for before in (ChangeBefore(state), *([SettingsBefore(state)] if host is not None else [])):
             try:
-                SettingsBefore(state).put_back()
+                before.put_back()
             except OSError as error:
                 # Better the wrong network than no messages.
                 fields = {"reason": error.strerror}
-                log.error("old network settings could not be brought back", extra={"fields": fields})  # noqa: TRY400
+                log.error("old settings could not be brought back", extra={"fields": fields})  # noqa: TRY400
         self.store = store = SettingsStore(state.path, SECTIONS, self.bus)
         watch_over(store)
         self._stopping = False
@@ -120,6 +139,9 @@ class Gateway:
         key = device_key(state.keys / "device.key")
         self._journal = Journal(runtime_dir, clock)
         self._inbox = Inbox(state.inbox, lambda: store.get(InboxSettings), self.bus, clock)
+        self._sent = SentMessages(state.reports, lambda: store.get(SentSettings), clock)
+        self._traffic = Traffic(clock)
+        self.sent_report = SentReport(self._sent, self._traffic, clock, state.reports)
         reports = Reports(lambda: store.get(ReportSettings), key, clock, self._journal, self.bus)
         whereabouts = Whereabouts()
         refused_pins = RefusedPins(state.refused_pins)
@@ -159,6 +181,10 @@ class Gateway:
         self._rest_app, self._admin_app = self._apps()
         self._portal_app = bottle.Bottle()
         self.listeners = Listeners(self._plans, lambda: store.get(SmsSettings).longest_wait_s + _GRACE_S)
+        self._certificates = Certificates(state.certificate, self._names, clock, self.listeners.changed)
+        self._vitals = VitalSigns(state.path, clock)
+        self._jobs = Jobs(self.bus, clock)
+        self._logs = Logs(has_journal=hands is not None and hands.is_board)
         administration = Administration(store, self.pool.snapshot)
         self.appliance: Appliance | None = None
         self._found: FoundModems | None = None
@@ -174,6 +200,7 @@ class Gateway:
                 host=hands,
                 ending=ending or Ending(),
                 renew_certificate=self.listeners.changed,
+                duties=[self._vitals.sample],
             )
             self._install_host_pages(self.appliance)
             if hands.modem_sticks is not None:
@@ -196,32 +223,62 @@ class Gateway:
         self._correspondence = Correspondence(
             self._inbox, self._balances, self.pool.snapshot, self.send_by_hand
         )
-        self._control = ControlServer(
-            state.path,
-            {
-                **administration.functions(),
-                **self._correspondence.functions(),
-                **SimTools(store, self.pool, refused_pins, clock).functions(),
-                **(self.appliance.functions() if self.appliance is not None else {}),
-                **(self._found.functions() if self._found is not None else {}),
-                "send": self.send_by_hand,
-                "ussd": self._dial_by_hand,
-                "ussd.cancel": self._cancel_by_hand,
-                "balance.list": self._balances.listed,
-                "balance.ask": self._balances.ask_now,
-                "diagnose": self.diagnose,
-                "route": self.route,
-                "cost": self.cost,
-            },
+        self._admin_site = AdminSite(
+            state=state,
+            store=store,
+            bus=self.bus,
+            clock=clock,
+            key=key,
+            journal=self._journal,
+            is_beside=self._is_beside,
+            send=self._send_code,
+            setup_secret=self.appliance.setup_secret if self.appliance is not None else None,
         )
+        backup = Backup(
+            state=state, store=store, inbox=self._inbox, clock=clock, renewed=self.listeners.changed
+        )
+        table: dict[str, Callable[..., Any]] = {
+            **administration.functions(),
+            **self._correspondence.functions(),
+            **self.sent_report.functions(),
+            **SimTools(store, self.pool, refused_pins, self._jobs, clock).functions(),
+            **self._jobs.functions(),
+            **(self.appliance.functions() if self.appliance is not None else {}),
+            **(self._found.functions() if self._found is not None else {}),
+            **self._certificates.functions(),
+            **backup.functions(),
+            **OldDevice(state, store).functions(),
+            **self._vitals.functions(),
+            **self._logs.functions(),
+            **self._admin_site.functions(),
+            "send": self.send_by_hand,
+            "ussd": self._dial_by_hand,
+            "ussd.cancel": self._cancel_by_hand,
+            "balance.list": self._balances.listed,
+            "balance.ask": self._balances.ask_now,
+            "diagnose": self.diagnose,
+            "route": self.route,
+            "cost": self.cost,
+        }
+        self._control = ControlServer(state.path, table)
+        facts = {"confirm_network": self.appliance.network.confirm} if self.appliance is not None else {}
+        site = self._admin_site.install(self._admin_app, table, sent_report=self.sent_report, **facts)
+        ApiDocs(lambda: admin_api.description(site.functions, otppi.__version__)).install(self._admin_app)
 
     def start(self) -> None:
         """Start from the bottom up: modems, doors, then the ears for changes."""
+        self._logs.start()
         self.bus.subscribe("log", _log_sms, SmsFinished, lag_s=_LOG_LAG_S)
+        self.bus.subscribe("sent", self._sent.take, SmsFinished, DeliveryReported, lag_s=_LOG_LAG_S)
+        self.bus.subscribe(
+            "traffic", self._traffic.take, SmsFinished, DeliveryReported, RequestAnswered, lag_s=_LOG_LAG_S
+        )
         self.bus.subscribe("imei", lambda told: learn(self.store, told), ModemLearned)
         self.bus.subscribe("received", self._correspondence.take, SmsReceived, DeliveryReported)
         self.ledger.start()
+        self._admin_site.start()
         self._inbox.start()
+        self._sent.start()
         # Messages first: nothing of the host is waited for. A port that pppd still has from an earlier life of ours
         # is given up by it when the appliance looks.
         self.pool.apply(self.store.items(ModemSettings))
@@ -245,14 +302,18 @@ class Gateway:
         if self._found is not None:
             self._found.stop()
         self.pool.stop()
+        self._jobs.stop()  # the pool has ended what they wait for
         self._balances.stop()
         if self.appliance is not None:
             self.appliance.stop()
         self.bus.stop()
         self._inbox.stop()  # subscribers read in it
+        self._sent.stop()  # they write to it
+        self._admin_site.stop()
         self.ledger.stop()
         self._journal.close()
         log.info("the gateway has stopped")
+        self._logs.stop()
 
     def diagnose(self) -> list[dict[str, Any]]:
         """Run all checks."""
@@ -264,6 +325,7 @@ class Gateway:
             # On a device the keeper of the clock knows more.
             *(() if self.appliance is not None else [diagnosis.check_clock(self._clock.wall_is_trusted())]),
             *(diagnosis.check_door(name, problem) for name, problem in self.listeners.problems()),
+            *(self._certificates.checks() if self._has_tls() else ()),
             *diagnosis.check_modems(
                 self.pool.snapshot(), has_new=self._found is not None and self._found.has_new
             ),
@@ -284,6 +346,8 @@ class Gateway:
             self._balances.died,
             self.ledger.died,
             self._inbox.died,
+            self._sent.died,
+            self._admin_site.died,
         ]
         if self.appliance is not None:
             parts.append(self.appliance.died)
@@ -313,10 +377,14 @@ class Gateway:
 
     def route(self, number: str, parts: int, is_code: bool) -> dict[str, Any]:
         """Say which modems a message would be tried at, in which order and why; nothing is sent."""
+        sms = self.store.get(SmsSettings)
         try:
-            parsed = parse_number(number, self.store.get(SmsSettings).country_code)
+            parsed = parse_number(number, sms.country_code)
         except ValueError as error:
             raise BadRequest("number", str(error)) from None
+        if parts > sms.max_parts:
+            raise BadRequest("parts", f"{parts} parts are more than the {sms.max_parts} allowed")
+        BlockList(self.store).check(parsed)
         parcel = Parcel(number=parsed, parts=parts, is_critical=is_code)
         return {
             "currency": self.store.get(GeneralSettings).currency,
@@ -330,18 +398,39 @@ class Gateway:
             "modems": self.ledger.report(self.pool.snapshot()),
         }
 
-    def send_by_hand(self, number: str, text: str, modem: str = "") -> dict[str, Any]:
-        """Send a message for the owner of the device; the answer is that of the API."""
-        return self._ask("send-sms", receiver=number, message=text, modem_id=modem)
+    def send_by_hand(
+        self, number: str, text: str, modem: str = "", reference: str = "", by: str = ""
+    ) -> dict[str, Any]:
+        """Send a message for the owner of the device; the answer is that of the API.
 
-    def _dial_by_hand(self, modem: str, code: str) -> dict[str, Any]:
-        return self._ask("request-ussd", modem_id=modem, ussd_code=code)
+        The same message with the same reference is a repeat: it gets the first outcome, and nothing is sent again.
+        """
+        return self._ask(by, "send-sms", receiver=number, message=text, modem_id=modem, id=reference)
 
-    def _cancel_by_hand(self, modem: str) -> dict[str, Any]:
-        return self._ask("cancel-ussd", modem_id=modem)
+    def _send_code(self, number: str, text: str) -> None:
+        """Send a text that is worth something for a few minutes only; raises DeliveryError if it did not go out."""
+        now_s = int(self._clock.wall_s())
+        answer = self._ask(
+            "recovery",
+            "send-sms",
+            receiver=number,
+            message=text,
+            date_time=now_s,
+            expiration=now_s + _CODE_LIFE_S,
+        )
+        if answer.get("response_code") != "0000":
+            raise DeliveryError(str(answer.get("response_code")))
 
-    def _ask(self, command: str, **data: str) -> dict[str, Any]:
-        origin = Origin(door="cli", user="")
+    def _dial_by_hand(self, modem: str, code: str, by: str = "") -> dict[str, Any]:
+        """Send a USSD code, or the reply to a menu, through a modem; the answer is that of the API."""
+        return self._ask(by, "request-ussd", modem_id=modem, ussd_code=code)
+
+    def _cancel_by_hand(self, modem: str, by: str = "") -> dict[str, Any]:
+        """End a USSD session."""
+        return self._ask(by, "cancel-ussd", modem_id=modem)
+
+    def _ask(self, user: str, command: str, **data: object) -> dict[str, Any]:
+        origin = Origin(door="admin" if user else "cli", user=user)
         return dict(self.door.answer({"command": command, "data": data}, origin).document)
 
     def _modem_limits(self) -> Limits:
@@ -377,14 +466,10 @@ class Gateway:
             observability.install(app)
         ApiDocs().install(rest_app)
         rest.install(rest_app)
-        StatusPage(self._status).install(admin_app)
         return rest_app, admin_app
 
     def _install_host_pages(self, appliance: "Appliance") -> None:
-        ConfirmPage(appliance.network.confirm).install(self._admin_app)
-        TimeOffer(
-            is_on_access_point=appliance.network.is_on_access_point, offer=appliance.offer_time
-        ).install(self._admin_app)
+        TimeOffer(is_on_access_point=self._is_beside, offer=appliance.offer_time).install(self._admin_app)
         Portal(self._admin_url, lambda: not self.store.items(Administrator)).install(self._portal_app)
 
     def _admin_url(self) -> str:
@@ -395,16 +480,14 @@ class Gateway:
 
     def _plans(self) -> Sequence[Plan]:
         api, admin = self.store.get(ApiSettings), self.store.get(AdminSettings)
-        plans = [
-            Plan(
-                name="admin",
-                app=self._admin_app,
-                host=admin.host,
-                port=admin.http_port,
-                threads=_ADMIN_THREADS,
-                max_body_bytes=api.max_body_bytes,
-            )
-        ]
+        pages = Plan(
+            name="admin",
+            app=self._admin_app,
+            host=admin.host,
+            port=admin.http_port,
+            threads=_ADMIN_THREADS,
+            max_body_bytes=_ADMIN_BODY_BYTES,
+        )
         rest = Plan(
             name="rest",
             app=self._rest_app,
@@ -413,7 +496,17 @@ class Gateway:
             threads=self._threads,
             max_body_bytes=api.max_body_bytes,
         )
-        if self._has_portal():
+        plans = [pages]
+        if api.http_enabled:
+            plans.append(rest)
+        with_tls = []
+        if api.https_enabled:
+            with_tls.append(replace(rest, name="rest-tls", port=api.https_port))
+        if admin.https_enabled:
+            with_tls.append(replace(pages, name="admin-tls", port=admin.https_port))
+        if with_tls:
+            plans += self._certified(with_tls)
+        if self._has_portal(plans):
             plans.append(
                 Plan(
                     name=_PORTAL,
@@ -424,24 +517,22 @@ class Gateway:
                     max_body_bytes=api.max_body_bytes,
                 )
             )
-        if api.http_enabled:
-            plans.append(rest)
-        if api.https_enabled:
-            plans.append(self._with_tls(replace(rest, name="rest-tls", port=api.https_port)))
         return plans
 
-    def _has_portal(self) -> bool:
-        api, admin = self.store.get(ApiSettings), self.store.get(AdminSettings)
-        taken = {admin.http_port, *([api.http_port] if api.http_enabled else [])}
-        return self.appliance is not None and self.appliance.has_access_point and PORTAL_PORT not in taken
+    def _has_portal(self, others: Iterable[Plan]) -> bool:
+        is_free = PORTAL_PORT not in (plan.port for plan in others)
+        return is_free and self.appliance is not None and self.appliance.has_access_point
 
-    def _with_tls(self, plan: Plan) -> Plan:
+    def _has_tls(self) -> bool:
+        return self.store.get(AdminSettings).https_enabled or self.store.get(ApiSettings).https_enabled
+
+    def _certified(self, plans: Iterable[Plan]) -> Sequence[Plan]:
         try:
-            certificate = ensure_certificate(self._state.certificate, self._names(), self._clock)
+            certificate = self._certificates.files()
         except (CannotMakeCertificate, OSError) as error:
             # Without HTTPS the device still sends; it must not stop for want of a certificate.
-            return replace(plan, problem=f"no certificate: {error}")
-        return replace(plan, certificate=certificate)
+            return [replace(plan, problem=f"no certificate: {error}") for plan in plans]
+        return [replace(plan, certificate=certificate) for plan in plans]
 
     def _names(self) -> list[str]:
         """Return the names and addresses that a client may call the device by."""
@@ -468,17 +559,13 @@ class Gateway:
         modems = [modem for modem in self.pool.snapshot() if modem.active]
         return sum(modem.is_ready for modem in modems), len(modems)
 
-    def _status(self) -> Status:
-        ready, active = self._modem_counts()
-        return Status(
-            device_name=self.store.get(GeneralSettings).device_name,
-            version=otppi.__version__,
-            doors=self.listeners.problems(),
-            modems_ready=ready,
-            modems_active=active,
-            clock_is_trusted=self.appliance is None or self._clock.wall_is_trusted(),
-            notices=self.appliance.notices() if self.appliance is not None else (),
-        )
+    def _is_beside(self, address: str, from_address: str) -> bool:
+        """Whether whoever asks stands beside the device: on its access point, or at the desk of a demo."""
+        if self.appliance is None:
+            return False
+        if not self.appliance.is_board:
+            return on_this_machine(address, from_address)
+        return self.appliance.network.is_on_access_point(address, from_address)
 
 
 def _log_sms(event: SmsFinished) -> None:

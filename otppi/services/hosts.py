@@ -1,12 +1,13 @@
 """The two hosts that an appliance can have its hands on: the board it runs on, and a simulated one."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from otppi.lib.clock import Clock
 from otppi.model.checks import Check
 from otppi.model.errors import HostError
+from otppi.model.ports import Stick
 from otppi.services import ssh
 from otppi.services.appliance import UNITS, Host
 from otppi.settings.store import SettingsStore
@@ -71,8 +72,16 @@ def _restart_usb(place: str) -> None:
     SystemdUnits(frozenset({unit})).start(unit)
 
 
-def desk(clock: Clock, show: Callable[[str], None]) -> Host:
-    """Return a host that shows what a board would do; nothing of this machine is changed."""
+def desk(
+    clock: Clock, show: Callable[[str], None], modem_sticks: Callable[[], Sequence[Stick]] | None = None
+) -> Host:
+    """Return a host that shows what a board would do; nothing of this machine is changed.
+
+    Args:
+        clock: Its boot time counts.
+        show: Gets what would be done, in words.
+        modem_sticks: Tells which simulated modems are plugged in; without it none are looked for.
+    """
     return Host(
         network=SimNetwork(clock, show),
         units=SimUnits(show),
@@ -82,5 +91,6 @@ def desk(clock: Clock, show: Callable[[str], None]) -> Host:
         clock=None,
         checks=lambda: (),
         is_board=False,
+        modem_sticks=modem_sticks,
         firewall_report=Path(os.devnull),  # what only the unit of a board writes
     )

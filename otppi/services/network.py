@@ -21,6 +21,7 @@ from otppi.settings.store import Joint, SettingsStore
 from otppi.system.network import planning
 from otppi.system.network.keeper import NetworkKeeper
 from otppi.system.network.planning import Born
+from otppi.system.network.radio import present_stations
 from otppi.system.network.settings import DhcpSettings, EthernetSettings, NetworkSettings, WlanSettings
 
 log = logging.getLogger(__name__)
@@ -155,13 +156,15 @@ class NetworkService:
 
     def confirm(self, token: str, arrived_at: str) -> None:
         """Make the change on trial last; see `NetworkKeeper.confirm`."""
-        # On a desk nobody can join the network that is only simulated.
-        self._keeper.confirm(token, arrived_at if self._is_board else self._stand_in())
+        self._keeper.confirm(token, self._seen(arrived_at))
         with self._store.exclusively():
             self._agree()
 
-    def trial(self) -> dict[str, Any] | None:
-        """Return the change that waits for its confirmation, as JSON; it holds what confirms it."""
+    def trial(self, arrived_at: str = "") -> dict[str, Any] | None:
+        """Return the change that waits for its confirmation, and whether a request to this address confirms it.
+
+        It holds the token that confirms it.
+        """
         trial = self._keeper.trial
         if trial is None:
             return None
@@ -169,6 +172,7 @@ class NetworkService:
             "token": trial.token,
             "address": trial.address if self._is_board else "127.0.0.1",
             "remaining_s": max(0.0, trial.deadline_s - self._clock.boot_s()),
+            "can_confirm_here": self._keeper.would_confirm(self._seen(arrived_at)),
         }
 
     def outcome(self) -> dict[str, Any]:
@@ -182,13 +186,16 @@ class NetworkService:
             HostError: It cannot be asked.
         """
         state = self._network.state()
+        clash = planning.clash(self.plan, state)
         return {
             "hostname": state.hostname,
             "wifi_enabled": state.wifi_enabled,
             "radio_can_wpa3": state.radio_can_wpa3,
             "country": state.country,
-            "interfaces": [_shown(one) for one in state.interfaces],
+            "interfaces": [self._shown(one) for one in state.interfaces],
             "notes": list(planning.notes(self.plan, self._store.get(DhcpSettings))),
+            "clash": clash.finding if clash is not None else "",
+            "free_address": str(clash.free) if clash is not None and clash.free is not None else "",
         }
 
     def checks(self) -> Iterable[Check]:
@@ -298,9 +305,10 @@ class NetworkService:
         except OSError as error:
             raise SettingsNotSaved({"network": f"could not be saved: {error.strerror}"}) from error
 
-    def _stand_in(self) -> str:
+    def _seen(self, arrived_at: str) -> str:
+        """Return the address; on a desk, where nobody can join what is only simulated, that of the change."""
         trial = self._keeper.trial
-        return trial.address if trial is not None else ""
+        return arrived_at if self._is_board or trial is None else trial.address
 
     def _first_plan(self) -> NetworkPlan:
         try:
@@ -324,8 +332,16 @@ class NetworkService:
     def _present(self) -> _Values:
         return {section: self._store.get(section) for section in NETWORK_SECTIONS}
 
+    def _shown(self, one: InterfaceState) -> dict[str, Any]:
+        return {**_facts(one), "clients_dbm": self._clients_dbm(one)}
 
-def _shown(one: InterfaceState) -> dict[str, Any]:
+    def _clients_dbm(self, one: InterfaceState) -> list[int | None] | None:
+        if one.mode != "ap" or not self._is_board:
+            return None
+        return list(present_stations(one.interface))
+
+
+def _facts(one: InterfaceState) -> dict[str, Any]:
     return {
         "interface": one.interface,
         "kind": one.kind,

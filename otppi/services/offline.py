@@ -1,23 +1,38 @@
 """What the command line does itself where no gateway runs."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from otppi.gateway import diagnosis
+from otppi.gateway.inbox import Inbox, InboxSettings
+from otppi.lib.bus import Bus
 from otppi.lib.clock import SystemClock
 from otppi.lib.filelock import hold
 from otppi.model.checks import Check, Level
 from otppi.services.administration import Administration
+from otppi.services.backup import Backup
 from otppi.services.control import NotRunning
 from otppi.services.folders import StateFolder
 from otppi.services.network_before import SettingsBefore
+from otppi.services.old_device.takeover import OldDevice
 from otppi.services.sections import SECTIONS, watch_over
+from otppi.services.whole_change import ChangeBefore
 from otppi.settings.store import SettingsStore
 from otppi.system import storage
 
 # What only reads neither makes a folder nor needs the right to write to it.
-_READING = frozenset({"settings.get", "settings.check", "settings.export", "modem.list", "account.list"})
+_READING = frozenset(
+    {
+        "settings.get",
+        "settings.check",
+        "settings.export",
+        "modem.list",
+        "account.list",
+        "backup.read",
+        "old_device.read",
+    }
+)
 
 
 def administer(state_dir: Path, name: str, args: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
@@ -28,29 +43,40 @@ def administer(state_dir: Path, name: str, args: Mapping[str, Any]) -> Any:  # n
         OSError: The folder cannot be read or written.
     """
     if name in _READING:
-        return _call(SettingsStore(state_dir, SECTIONS, None), name, args)
+        return _call(StateFolder(state_dir), SettingsStore(state_dir, SECTIONS, None), name, args)
     state = StateFolder.prepared(state_dir)
     with hold(state.lock):
-        return _call(owned_store(state), name, args)
+        return _call(state, owned_store(state), name, args)
 
 
 def owned_store(state: StateFolder) -> SettingsStore:
     """Open the settings as a gateway does at its start; for who holds the lock of the folder.
 
     Raises:
-        OSError: Old network settings could not be brought back; the next start would undo what is changed now.
+        OSError: Old settings could not be brought back; the next start would undo what is changed now.
     """
+    ChangeBefore(state).put_back()
     SettingsBefore(state).put_back()
     store = SettingsStore(state.path, SECTIONS, None)
     watch_over(store)
     return store
 
 
-def _call(store: SettingsStore, name: str, args: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
-    function = Administration(store).functions().get(name)
+def _call(state: StateFolder, store: SettingsStore, name: str, args: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
+    function = _functions(state, store).get(name)
     if function is None:
         raise NotRunning
     return function(**args)
+
+
+def _functions(state: StateFolder, store: SettingsStore) -> Mapping[str, Callable[..., Any]]:
+    clock = SystemClock()
+    inbox = Inbox(state.inbox, lambda: store.get(InboxSettings), Bus(), clock)
+    return {
+        **Administration(store).functions(),
+        **Backup(state=state, store=store, inbox=inbox, clock=clock, renewed=lambda: None).functions(),
+        **OldDevice(state, store).functions(),
+    }
 
 
 def diagnose(state_dir: Path) -> list[dict[str, Any]]:

@@ -24,6 +24,7 @@ from otppi.services.first_boot import REPORT, Mark, Report, digest_of
 from otppi.services.folders import StateFolder
 from otppi.services.network_before import SettingsBefore
 from otppi.services.rights import own_rights, rights_of_owner
+from otppi.services.whole_change import ChangeBefore
 from otppi.settings.store import SettingsStore
 from otppi.system.network.born import BornSecrets, born
 from otppi.system.network.settings import NetworkSettings, WlanSettings
@@ -105,6 +106,7 @@ def _make(state: StateFolder, data: bytes | None, ssh_dir: Path) -> _Person:
         if data is not None and not is_on_card:
             try:
                 # As the gateway will at its start; a preset must not be undone with it.
+                ChangeBefore(state).put_back()
                 SettingsBefore(state).put_back()
                 mark, report, is_on_card = _applied(state, data, mark, ssh_dir)
             except SettingsNotSaved as error:

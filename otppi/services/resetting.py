@@ -11,6 +11,7 @@ from otppi.lib.bus import Bus
 from otppi.model.errors import SettingsError
 from otppi.model.events import ResetByStick
 from otppi.services.folders import StateFolder
+from otppi.services.network_before import NETWORK_SECTIONS
 from otppi.settings.paths import ONLY
 from otppi.settings.resetfile import sections_to_reset
 from otppi.settings.section import Section
@@ -50,6 +51,19 @@ class Resets:
         self._store = store
         self._extra = extra
         self._bus = bus
+
+    def listed(self) -> list[dict[str, Any]]:
+        """List the flags that name something in this release, with the titles of what each resets."""
+        titles: dict[str, list[str]] = {}
+        for section in self._store.sections:
+            if section.reset_flag:
+                titles.setdefault(section.reset_flag, []).append(section.title)
+        for flag, one in self._extra.items():
+            titles.setdefault(flag, []).append(one.title)
+        network = {section.reset_flag for section in NETWORK_SECTIONS}
+        return [
+            {"flag": flag, "titles": named, "is_network": flag in network} for flag, named in titles.items()
+        ]
 
     def apply(self, flags: Collection[str]) -> dict[str, Any]:
         """Reset what these flags name, as far as it can be."""

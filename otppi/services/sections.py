@@ -4,12 +4,14 @@ from collections.abc import Mapping
 
 from otppi.api.settings import ApiSettings
 from otppi.gateway import balance
-from otppi.gateway.accounts import Administrator, ApiUser
+from otppi.gateway.accounts import Administrator, ApiUser, refuse_without_owner
+from otppi.gateway.admin_tokens import AdminToken
 from otppi.gateway.blocklist import BlockedNumber
 from otppi.gateway.inbox import InboxSettings
 from otppi.gateway.otp import OtpSettings
 from otppi.gateway.policy import GeneralSettings, SmsSettings
 from otppi.gateway.reports import ReportSettings
+from otppi.gateway.sent import SentSettings
 from otppi.model.errors import SettingsError
 from otppi.modems.settings import ModemSettings
 from otppi.services import firewall_plan
@@ -37,19 +39,27 @@ def watch_over(store: SettingsStore) -> None:
     store.guard_together((ApiSettings, AdminSettings), _refuse_equal_ports)
     store.guard(ModemSettings, lambda _, new: _refuse_shared_ports(new))
     store.guard(ModemSettings, lambda _, new: _refuse_unreadable_balances(new))
-    store.guard_together((WlanSettings, DhcpSettings, EthernetSettings, NetworkSettings), _refuse_bad_network)
+    store.guard_together((WlanSettings, DhcpSettings, EthernetSettings, NetworkSettings), refuse_bad_network)
+    store.guard(Administrator, refuse_without_owner)
     store.guard_together(firewall_plan.SECTIONS, _refuse_closed_services)
 
 
 def _refuse_equal_ports(together: Joint) -> None:
     api, admin = together.get(ApiSettings), together.get(AdminSettings)
-    taken = {"http_port": api.http_enabled, "https_port": api.https_enabled}
-    for name, is_open in taken.items():
-        if is_open and getattr(api, name) == admin.http_port:
-            raise SettingsError({f"api.{name}": "is the port of the admin pages (admin.http_port)"})
+    of_pages = {"http_port": True, "https_port": admin.https_enabled}
+    of_api = {"http_port": api.http_enabled, "https_port": api.https_enabled}
+    for mine, is_open in of_api.items():
+        for theirs, is_theirs_open in of_pages.items():
+            if is_open and is_theirs_open and getattr(api, mine) == getattr(admin, theirs):
+                raise SettingsError({f"api.{mine}": f"is the port of the admin pages (admin.{theirs})"})
 
 
-def _refuse_bad_network(together: Joint) -> None:
+def refuse_bad_network(together: Joint) -> None:
+    """Refuse networks that overlap, and addresses that are not in theirs.
+
+    Raises:
+        SettingsError: Says what does not fit.
+    """
     planning.plan(
         together.get(WlanSettings),
         together.get(DhcpSettings),
@@ -88,12 +98,14 @@ SECTIONS: tuple[type[Section], ...] = (
     GeneralSettings,
     AdminSettings,
     Administrator,
+    AdminToken,
     ApiSettings,
     ApiUser,
     SmsSettings,
     OtpSettings,
     InboxSettings,
     ReportSettings,
+    SentSettings,
     ModemSettings,
     BlockedNumber,
     NetworkSettings,

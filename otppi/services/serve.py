@@ -63,7 +63,7 @@ def _made(state: StateFolder, runtime_dir: Path | None, ending: Ending, *, on_de
 
 
 def _allow_many_connections() -> None:
-    # Three servers may hold 512 connections each; the usual soft limit is 1024 descriptors.
+    # Five servers may hold 512 connections each; the usual soft limit is 1024 descriptors.
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(_DESCRIPTORS, hard)
     if soft < wanted:

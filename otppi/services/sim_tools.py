@@ -14,6 +14,7 @@ from otppi.modems.errand import Conversation
 from otppi.modems.pool import ModemPool
 from otppi.modems.refused_pins import RefusedPins, SpentTries
 from otppi.modems.settings import ModemSettings
+from otppi.services.jobs import Jobs, Progress
 from otppi.settings.store import SettingsStore
 
 log = logging.getLogger(__name__)
@@ -22,6 +23,7 @@ T = TypeVar("T")
 
 # A modem may have a message in hand first.
 _BEGIN_LIMIT_S = 60.0
+_ANSWER_LIMIT_S = 5.0
 
 
 class SimTools:
@@ -33,15 +35,21 @@ class SimTools:
     old PIN is tried once at the next start, refused, and not tried again.
     """
 
-    def __init__(self, store: SettingsStore, pool: ModemPool, refused: RefusedPins, clock: Clock) -> None:
+    def __init__(
+        self, store: SettingsStore, pool: ModemPool, refused: RefusedPins, jobs: Jobs, clock: Clock
+    ) -> None:
         self._store = store
         self._pool = pool
         self._refused = refused
+        self._jobs = jobs
         self._clock = clock
 
     def functions(self) -> Mapping[str, Callable[..., Any]]:
-        """Return the calls that the command line may make."""
+        """Return the calls that command line and pages may make."""
         return {
+            "modem.test": self.begin_test,
+            "sim.scan": self.begin_scan,
+            "sim.register": self.begin_registering,
             "sim.show": self.show,
             "sim.pin.enter": self.enter_pin,
             "sim.pin.set": self.set_pin,
@@ -54,12 +62,53 @@ class SimTools:
             "sim.imei": self.write_imei,
         }
 
+    def begin_test(self, modem: str, by: str = "") -> str:
+        """Begin to test whether a modem answers, and what it tells of itself; returns the id of the job."""
+        modem_id = self._id_of(modem)
+        return self._begin(modem_id, "Test of {}", by, lambda: self._tested(modem_id))
+
+    def begin_scan(self, modem: str, by: str = "") -> str:
+        """Begin to look which operators are in reach, which takes minutes; returns the id of the job."""
+        modem_id = self._id_of(modem)
+        return self._begin(
+            modem_id, "Operators in reach of {}", by, lambda: {"operators": self.operators(modem_id)}
+        )
+
+    def begin_registering(self, modem: str, code: str, by: str = "") -> str:
+        """Begin to do what `sim.operator` does, which may take minutes; returns the id of the job."""
+        modem_id = self._id_of(modem)
+        _check_operator(code)
+
+        def register() -> dict[str, Any]:
+            self.choose_operator(modem_id, code)
+            return {"code": code}
+
+        return self._begin(modem_id, "Choice of an operator for {}", by, register)
+
     def show(self, modem: str) -> dict[str, Any]:
         """Return what a modem tells of its SIM and its radio; numbers that name the SIM by their ends."""
         modem_id = self._id_of(modem)
-        report = self._converse(
-            modem_id, lambda talk: sim_tools.look(talk.channel, talk.family, talk.identity)
-        )
+        report = self._converse(modem_id, _looked)
+        return {**self._told(modem_id, report), "number": report.number}
+
+    def _tested(self, modem_id: str) -> dict[str, Any]:
+        def test(talk: Conversation) -> tuple[float, sim_tools.SimReport]:
+            began_s = self._clock.boot_s()
+            talk.channel.command("AT", timeout_s=_ANSWER_LIMIT_S)
+            return self._clock.boot_s() - began_s, _looked(talk)
+
+        answered_in_s, report = self._converse(modem_id, test)
+        identity = report.identity
+        return {
+            "answered_in_s": answered_in_s,
+            "manufacturer": identity.manufacturer,
+            "model": identity.model,
+            "revision": identity.revision,
+            "imei": _end(identity.imei),
+            **self._told(modem_id, report),
+        }
+
+    def _told(self, modem_id: str, report: sim_tools.SimReport) -> dict[str, Any]:
         status = next((one for one in self._pool.snapshot() if one.id == modem_id), None)
         identity, tries, signal = report.identity, report.tries, report.signal
         return {
@@ -69,7 +118,6 @@ class SimTools:
             "puk_tries": tries.puk if tries else None,
             "iccid": _end(identity.iccid),
             "imsi": _end(identity.imsi),
-            "number": report.number,
             "sms_center": identity.sms_center,
             "operator": identity.operator,
             "is_operator_chosen": report.is_operator_chosen,
@@ -158,8 +206,7 @@ class SimTools:
 
     def choose_operator(self, modem: str, code: str) -> None:
         """Register with an operator by its code, or leave the choice to the modem with an empty one."""
-        if not re.fullmatch("([0-9]{5,6})?", code):
-            raise BadRequest("operator", "a code has five or six digits, such as 51010")
+        _check_operator(code)
         self._change(
             self._id_of(modem),
             lambda talk: sim_tools.choose_operator(talk.channel, code),
@@ -197,6 +244,15 @@ class SimTools:
             if not is_written:
                 raise
         self._log(modem_id, f"IMEI {_end(imei)} written")
+
+    def _begin(self, modem_id: str, title: str, user: str, work: Callable[[], dict[str, Any]]) -> str:
+        name = self._store.items(ModemSettings)[modem_id].name
+
+        def do(progress: Progress) -> dict[str, Any]:
+            progress.say("the modem works on it")
+            return work()
+
+        return self._jobs.start(title.format(name), user, do, modem_id)
 
     def _converse(self, modem_id: str, action: Callable[[Conversation], T], *, takes_long: bool = False) -> T:
         deadline = Deadline.after(self._clock, _BEGIN_LIMIT_S)
@@ -246,6 +302,15 @@ class SimTools:
         if not named:
             raise UnknownModem("there is no such modem")
         return named[0]
+
+
+def _looked(talk: Conversation) -> sim_tools.SimReport:
+    return sim_tools.look(talk.channel, talk.family, talk.identity)
+
+
+def _check_operator(code: str) -> None:
+    if not re.fullmatch("([0-9]{5,6})?", code):
+        raise BadRequest("operator", "a code has five or six digits, such as 51010")
 
 
 def _check_pin(pin: str) -> None:

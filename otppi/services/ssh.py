@@ -8,7 +8,8 @@ from typing import Final
 from otppi.contracts.host import Units
 from otppi.model.checks import Check, Level
 from otppi.model.errors import HostError
-from otppi.system.firewall.settings import ACCESS_POINT, ETHERNET, OpenPort
+from otppi.system.firewall.services import ACCESS_POINT
+from otppi.system.firewall.settings import ETHERNET, OpenPort
 
 UNIT: Final = "ssh.service"
 # By this the image makes SSH ours. The keys themselves cannot be seen with the rights of the gateway.

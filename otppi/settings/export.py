@@ -2,7 +2,7 @@
 
 import base64
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -10,13 +10,15 @@ from otppi.lib.secretbox import SALT_BYTES, CannotOpen, passphrase_key, seal, un
 from otppi.model.errors import SettingsError
 from otppi.settings.fields import Kind, Setting
 from otppi.settings.paths import ONLY, check_item_id, dotted, under
-from otppi.settings.section import Section, assemble, shown_value
+from otppi.settings.section import Section, assemble, shown_value, values_of
 from otppi.settings.store import SettingsStore
 
 FORMAT = "otppi-settings"
 VERSION = 1
 _KDF = "scrypt-2^15-8-1 aes-256-gcm"
 _SHORTEST_PASSPHRASE = 8
+
+Changes = Mapping[type[Section], Mapping[str, Section]]
 
 
 class WrongPassphrase(SettingsError):
@@ -50,7 +52,7 @@ def export_settings(store: SettingsStore, passphrase: str | None) -> dict[str, A
     Raises:
         SettingsError: The passphrase is too short.
     """
-    document: dict[str, Any] = {"format": FORMAT, "version": VERSION, "sections": {}}
+    document: dict[str, Any] = {"format": FORMAT, "version": VERSION}
     key = None
     if passphrase is not None:
         if len(passphrase) < _SHORTEST_PASSPHRASE:
@@ -64,13 +66,15 @@ def export_settings(store: SettingsStore, passphrase: str | None) -> dict[str, A
             "check": seal(key, FORMAT, FORMAT),
         }
     omitted: list[str] = []
-    for section in store.sections:
-        items = {
-            item_id: _exported(item_id, item, key, omitted) for item_id, item in store.items(section).items()
-        }
-        document["sections"][section.key] = items if section.many else items[ONLY]
+    document["sections"] = _sections(store, lambda item_id, item: _exported(item_id, item, key, omitted))
     document["omitted"] = omitted
     return document
+
+
+def clear_settings(store: SettingsStore) -> dict[str, Any]:
+    """Return all settings with every secret in the clear, for what is encrypted as a whole."""
+    sections = _sections(store, lambda _, item: values_of(item))
+    return {"format": FORMAT, "version": VERSION, "sections": sections}
 
 
 def import_settings(
@@ -85,13 +89,22 @@ def import_settings(
         WrongPassphrase: The secrets in the document do not open with it.
         SettingsError: Something is not valid, or see `SettingsStore.replace`; nothing has changed.
     """
-    key = _key(document, passphrase)
-    sections = _mapping(document.get("sections"), "sections")
     with store.exclusively():
-        return _imported(_Reader(store, document, key), store, sections)
+        changes, report = planned_import(store, document, passphrase)
+        report.changed = [section.key for section in store.replace(changes)]
+    return report
 
 
-def _imported(reader: "_Reader", store: SettingsStore, sections: Mapping[str, Any]) -> ImportReport:
+def planned_import(
+    store: SettingsStore, document: Mapping[str, Any], passphrase: str | None
+) -> tuple[Changes, ImportReport]:
+    """Return what `import_settings` would put in place; valid as long as no other writer comes in between.
+
+    Raises:
+        WrongPassphrase, SettingsError: See `import_settings`; guards have not been asked.
+    """
+    reader = _Reader(store, document, _key(document, passphrase))
+    sections = _mapping(document.get("sections"), "sections")
     known = {section.key: section for section in store.sections}
     reader.report.ignored += sorted(sections.keys() - known.keys())
     changes = {
@@ -101,8 +114,15 @@ def _imported(reader: "_Reader", store: SettingsStore, sections: Mapping[str, An
     }
     if reader.errors:
         raise SettingsError(reader.errors)
-    reader.report.changed = [section.key for section in store.replace(changes)]
-    return reader.report
+    return changes, reader.report
+
+
+def _sections(store: SettingsStore, exported: Callable[[str, Section], dict[str, Any]]) -> dict[str, Any]:
+    sections: dict[str, Any] = {}
+    for section in store.sections:
+        items = {item_id: exported(item_id, item) for item_id, item in store.items(section).items()}
+        sections[section.key] = items if section.many else items[ONLY]
+    return sections
 
 
 def _exported(item_id: str, item: Section, key: bytes | None, omitted: list[str]) -> dict[str, Any]:

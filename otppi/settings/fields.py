@@ -14,6 +14,9 @@ from otppi.lib.passwords import hash_password, is_stored_form
 _LONGEST_TEXT = 4096
 _LARGEST = 1e18
 _UNIT_SUFFIXES = ("_s", "_ms", "_bytes")
+_ABBREVIATIONS = frozenset(
+    "API APN DHCP DNS GPIO HTTP HTTPS ICCID IMEI NTP OTP PIN RTC SIM SMS SSID USSD WPA3".split()
+)
 _TRUE = frozenset({"true", "1", "yes", "on"})
 _FALSE = frozenset({"false", "0", "no", "off"})
 _REQUIRED: Final[Any] = MISSING
@@ -54,6 +57,7 @@ class Setting:
     maximum: float | None = None
     min_length: int = 0
     choices: tuple[str, ...] = ()
+    choice_titles: tuple[str, ...] = ()  # what pages call them, in the same order
     rule: str = ""  # the clause of a standard that the default follows
 
     @property
@@ -98,6 +102,7 @@ class Setting:
             "min_length": self.min_length,
             "pattern": self.pattern,
             "choices": list(self.choices),
+            "choice_titles": list(self.choice_titles),
             "unit": self.unit,
             "is_secret": self.is_secret,
             "rule": self.rule,
@@ -181,11 +186,26 @@ def boolean(*, default: bool = _REQUIRED, help: str, title: str = "", rule: str 
 
 
 def choice(
-    choices: Sequence[str], *, default: str = _REQUIRED, help: str, title: str = "", rule: str = ""
+    choices: Sequence[str] | Mapping[str, str],
+    *,
+    default: str = _REQUIRED,
+    help: str,
+    title: str = "",
+    rule: str = "",
 ) -> str:
-    """Declare one of several words."""
+    """Declare one of several words; a mapping also says what pages call each."""
+    titles = tuple(choices.values()) if isinstance(choices, Mapping) else tuple(choices)
     return cast(
-        "str", _declare(Kind.CHOICE, default, choices=tuple(choices), help=help, title=title, rule=rule)
+        "str",
+        _declare(
+            Kind.CHOICE,
+            default,
+            choices=tuple(choices),
+            choice_titles=titles,
+            help=help,
+            title=title,
+            rule=rule,
+        ),
     )
 
 
@@ -249,7 +269,8 @@ def title_of(name: str) -> str:
     """Return the words of a setting's name without its unit: `overtake_after_s` is `Overtake after`."""
     for suffix in _UNIT_SUFFIXES:
         name = name.removesuffix(suffix)
-    return name.replace("_", " ").capitalize()
+    words = name.replace("_", " ").capitalize().split(" ")
+    return " ".join(word.upper() if word.upper() in _ABBREVIATIONS else word for word in words)
 
 
 def _range(minimum: float | None, maximum: float | None) -> str:

@@ -191,8 +191,11 @@ class SettingsStore:
         """Change the one setting that a dotted name leads to; see `set_paths`."""
         self.set_paths({path: value})
 
-    def set_paths(self, values: Mapping[str, object]) -> None:
+    def set_paths(self, values: Mapping[str, object]) -> tuple[type[Section], ...]:
         """Change the settings that dotted names lead to, all of them or none.
+
+        Returns:
+            The sections that are not as before.
 
         Raises:
             SettingsError: One leads nowhere, or see `update`.
@@ -210,7 +213,7 @@ class SettingsStore:
                 items, named = changes.get(section, (dict(self.items(section)), ()))
                 items[item_id] = self._assembled(section, item_id, raw)
                 changes[section] = (items, (*named, *raw))
-            self._apply(changes)
+            return self._apply(changes)
 
     def _assembled(self, section: type[S], item_id: str, raw: Mapping[str, object]) -> S:
         present = self.items(section).get(item_id)

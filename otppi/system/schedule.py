@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 NEVER, EVERY_12_HOURS, DAILY = "never", "every 12 hours", "daily"
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 CHOICES = (NEVER, EVERY_12_HOURS, DAILY, *_WEEKDAYS)
+_ON_PAGES = {one: f"every {one.capitalize()}" if one in _WEEKDAYS else one for one in CHOICES}
 _TIME = r"([01][0-9]|2[0-3]):[0-5][0-9]"
 _TIME_SHAPE = "a time of the day such as 03:00"
 # A clock that is set may jump over a due time. What is later than this was not meant any more.
@@ -26,24 +27,30 @@ _LATEST = timedelta(minutes=5)
 _SHORTEST_LIFE_S = 3600.0
 
 
-class HousekeepingSettings(Section, key="housekeeping", title="Housekeeping"):
+class HousekeepingSettings(Section, key="housekeeping", title="Planned restarts"):
     """When the device refreshes itself."""
 
     restart_service: str = choice(
-        CHOICES,
+        _ON_PAGES,
         default=NEVER,
+        title="Restart the service",
         help="When the service ends and starts anew; messages in hand are finished first.",
     )
     restart_service_at: str = text(
+        title="Time of the service's restart",
         default="00:00",
         pattern=_TIME,
         shape=_TIME_SHAPE,
         help="Time of the day, in the zone of the device; every 12 hours means then and 12 hours later.",
     )
     restart_device: str = choice(
-        CHOICES, default=NEVER, help="When the whole device restarts; messages in hand are finished first."
+        _ON_PAGES,
+        default=NEVER,
+        title="Restart the device",
+        help="When the whole device restarts; messages in hand are finished first.",
     )
     restart_device_at: str = text(
+        title="Time of the device's restart",
         default="03:00",
         pattern=_TIME,
         shape=_TIME_SHAPE,

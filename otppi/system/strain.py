@@ -17,7 +17,9 @@ _PROCESSOR_ZONES = frozenset({"cpu-thermal", "soc-thermal", "soc", "bcm2835_ther
 # `soc/soc:firmware`; on newer boards with the address of the chip after `soc`.
 _THROTTLED = "sys/devices/platform/soc*/soc*:firmware/get_throttled"
 _UNDER_VOLTAGE_NOW = 1 << 0
-_UNDER_VOLTAGE_SINCE_BOOT = 1 << 16
+# Its frequency is capped, it is throttled, it is at the soft limit of its temperature.
+_SLOWED_NOW = 1 << 1 | 1 << 2 | 1 << 3
+_SINCE_BOOT = 16  # by so many bits higher stands what was at any time
 # The firmware of the Raspberry Pi slows the board down from 80 degrees on.
 _HOT_C, _COOL_C, _WARM_C = 80.0, 74.0, 70.0
 _LITTLE_MEMORY, _ENOUGH_MEMORY = 0.06, 0.10  # available, as a share of all
@@ -34,8 +36,12 @@ class HostReadings:
     temperature_c: float | None = None
     has_under_voltage: bool | None = None
     had_under_voltage: bool | None = None  # at any time since it was switched on
+    is_slowed: bool | None = None  # by its firmware, for heat or want of voltage
+    was_slowed: bool | None = None
     memory_bytes: int | None = None
     available_bytes: int | None = None
+    swap_bytes: int | None = None
+    free_swap_bytes: int | None = None
     stalled_percent: float | None = None
 
 
@@ -62,9 +68,13 @@ def read_host(root: Path = Path("/")) -> HostReadings:
     return HostReadings(
         temperature_c=_temperature_c(root),
         has_under_voltage=_has_under_voltage(root, throttled),
-        had_under_voltage=None if throttled is None else bool(throttled & _UNDER_VOLTAGE_SINCE_BOOT),
+        had_under_voltage=_any(throttled, _UNDER_VOLTAGE_NOW << _SINCE_BOOT),
+        is_slowed=_any(throttled, _SLOWED_NOW),
+        was_slowed=_any(throttled, _SLOWED_NOW << _SINCE_BOOT),
         memory_bytes=memory.get("MemTotal"),
         available_bytes=memory.get("MemAvailable"),
+        swap_bytes=memory.get("SwapTotal"),
+        free_swap_bytes=memory.get("SwapFree"),
         stalled_percent=_stalled_percent(_text(root / "proc/pressure/memory")),
     )
 
@@ -184,7 +194,11 @@ def _has_under_voltage(root: Path, throttled: int | None) -> bool | None:
             alarm = _number(_text(monitor / "in0_lcrit_alarm"))
             if alarm is not None:
                 return bool(alarm)
-    return None if throttled is None else bool(throttled & _UNDER_VOLTAGE_NOW)
+    return _any(throttled, _UNDER_VOLTAGE_NOW)
+
+
+def _any(bits: int | None, wanted: int) -> bool | None:
+    return None if bits is None else bool(bits & wanted)
 
 
 def _memory(meminfo: str) -> dict[str, int]:

@@ -8,7 +8,7 @@ import socket
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, Final
 
 from cheroot.server import HeaderReader, HTTPConnection, HTTPRequest
 
@@ -18,6 +18,8 @@ from otppi.wsgi.framing import Framing, Request
 READ_BYTES = 16 * 1024
 # What must get through within each time limit, in both directions.
 PROGRESS_BYTES = 64 * 1024
+# Where an application whose answer has no end finds `Connection.hand_over` in its WSGI environment.
+HAND_OVER: Final = "otppi.hand_over"
 _MAPPED_IPV4 = "::ffff:"
 
 
@@ -38,6 +40,17 @@ class _HttpRequest(HTTPRequest):
         except ValueError:
             self.simple_response("400 Bad Request")
             return False
+
+    def respond(self) -> None:
+        """See `HTTPRequest`; notes that the application gave its answer."""
+        super().respond()
+        self.conn.was_answered = True
+
+    def send_headers(self) -> None:
+        """See `HTTPRequest`; what another goes on with ends with the connection, so it has no chunks."""
+        if self.conn.next_owner is not None:
+            self.response_protocol = "HTTP/1.0"
+        super().send_headers()
 
     def write(self, chunk: bytes) -> None:
         """See `HTTPRequest`; sends no body where the client expects none (RFC 9110, 9.3.2)."""
@@ -110,6 +123,9 @@ class Connection(HTTPConnection):
         # When the request in hand began; None between requests.
         self.since_s: float | None = None
         self.deadline_s = math.inf
+        # What takes it after this answer instead of the gate, and what hears then that the server stops.
+        self.next_owner: tuple[Callable[[Connection], None], Callable[[], None]] | None = None
+        self.was_answered = False
         if isinstance(sock, ssl.SSLSocket):
             self.ssl_env = {"wsgi.url_scheme": "https", "HTTPS": "on"}
 
@@ -118,14 +134,29 @@ class Connection(HTTPConnection):
         """How many pieces of at most PROGRESS_BYTES the client has taken so far."""
         return int(self.wfile.pieces_sent)
 
+    @property
+    def server_runs(self) -> bool:
+        """Whether the server that accepted it still listens."""
+        return bool(self.server.ready)
+
     def communicate(self) -> bool:
         """See `HTTPConnection`; answers one request, and says whether the connection is to be kept."""
+        self.was_answered = False
         keep = bool(super().communicate())  # type: ignore[no-untyped-call]
         try:
             self.wfile.end()
         except ConnectionAbortedError:
-            return False
+            keep = self.was_answered = False
         return keep
+
+    def hand_over(self, keep: Callable[["Connection"], None], server_stops: Callable[[], None]) -> None:
+        """Let another go on with the connection when all is sent that the application answers now.
+
+        Args:
+            keep: Called with it on the worker's thread; from then on it is another's to write to and to hang up.
+            server_stops: Called when connections whose `server_runs` is false are to be ended, on any thread.
+        """
+        self.next_owner = keep, server_stops
 
     def present(self, request: Request) -> None:
         """Make this the request that `communicate` answers."""

@@ -16,7 +16,7 @@ from wsgiref.types import WSGIApplication
 
 from cheroot.wsgi import Gateway_10, Server
 
-from otppi.wsgi.connection import Connection
+from otppi.wsgi.connection import HAND_OVER, Connection
 from otppi.wsgi.gate import Gate, Limits, fault
 
 log = logging.getLogger(__name__)
@@ -123,7 +123,7 @@ class WebServer:
         self._stopped = False
 
     def stop_listening(self) -> None:
-        """Give the port back, and close resting connections and incomplete requests; those in hand go on."""
+        """Give the port back, and close resting connections, incomplete requests and streams; those in hand go on."""
         if self._running is None:
             return
         cheroot, gate, thread = self._running
@@ -131,6 +131,7 @@ class WebServer:
         cheroot.ready = False
         gate.stop()
         thread.join()
+        self._workers.tell_of_stop()
 
     def stop(self, grace_s: float) -> None:
         """Stop listening, wait for the requests in hand as long as the grace, and cut off the rest.
@@ -148,9 +149,10 @@ class WebServer:
 
 class _Gateway(Gateway_10):
     def get_environ(self) -> dict[str, Any]:  # type: ignore[override]  # of the class above it, which makes none
-        """Add the address of ours that the client reached."""
+        """Add the address of ours that the client reached, and what hands the connection over."""
         environ: dict[str, Any] = super().get_environ()  # type: ignore[no-untyped-call]
         environ["SERVER_ADDR"] = self.req.conn.local_addr
+        environ[HAND_OVER] = self.req.conn.hand_over
         return environ
 
 
@@ -186,6 +188,7 @@ class _Workers:
     def __init__(self, name: str, count: int) -> None:
         self._queue: SimpleQueue[Connection | None] = SimpleQueue()
         self._in_hand: set[Connection] = set()
+        self._hear_of_stop: set[Callable[[], None]] = set()
         self.served = 0
         self._take_back: Callable[..., None]
         self._served = itertools.count(1)
@@ -203,6 +206,11 @@ class _Workers:
     def progress(self) -> tuple[int, int]:
         """Return how many requests were served so far, and how many pieces of the answers in hand were sent."""
         return self.served, sum(conn.pieces_sent for conn in tuple(self._in_hand))
+
+    def tell_of_stop(self) -> None:
+        """Tell whoever was handed connections that the server stops."""
+        for hear in tuple(self._hear_of_stop):
+            hear()
 
     def put(self, conn: Connection) -> None:
         """Serve a connection as soon as a thread is free."""
@@ -250,7 +258,21 @@ class _Workers:
             keep = self._serve(conn)
             self._in_hand.discard(conn)
             self.served = next(self._served)
-            self._take_back(conn, keep=keep)
+            if conn.was_answered and conn.next_owner is not None:
+                self._hand_over(conn, *conn.next_owner)
+            else:
+                self._take_back(conn, keep=keep)
+
+    def _hand_over(
+        self, conn: Connection, keep: Callable[[Connection], None], server_stops: Callable[[], None]
+    ) -> None:
+        conn.rfile.close()
+        self._hear_of_stop.add(server_stops)
+        try:
+            keep(conn)
+        except Exception as error:  # noqa: BLE001 - it must not take the worker along
+            log.error("a connection failed", extra={"fields": fault(error)})  # noqa: TRY400 - see `fault`
+            conn.hang_up()
 
     def _serve(self, conn: Connection) -> bool:
         try:

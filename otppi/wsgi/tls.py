@@ -1,4 +1,4 @@
-"""The device's own TLS certificate, and the context in which the servers use it."""
+"""The TLS certificate that the device makes for itself, and the context in which the servers use one."""
 
 import hashlib
 import json
@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from pathlib import Path
@@ -29,7 +29,7 @@ _VALID_DAYS = 825
 # The clocks of the device and of its clients may be far apart, so the certificate begins in the past.
 _BACKDATED_DAYS = 365
 _RENEWED_DAYS_BEFORE_END = 30
-_MAKING_TIMEOUT_S = 120
+_CHILD_TIMEOUT_S = 120
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,8 @@ class CertificateFiles:
 
 
 @dataclass(frozen=True)
-class _Origin:
-    """What a certificate was made from; kept in a line before it.
+class Facts:
+    """What a certificate says; kept in a line before it.
 
     The line spares every start the library that could read the certificate itself.
     """
@@ -52,10 +52,13 @@ class _Origin:
     names: list[str]
     not_before_s: int
     not_after_s: int
+    subject: str = "CN=OTP-Pi"
+    issuer: str = "CN=OTP-Pi"
+    chain: list[str] = field(default_factory=list)  # who issued it, and who issued that
 
 
 class CannotMakeCertificate(Exception):
-    """The process that makes certificates failed; the text is the last it said."""
+    """The process that makes and reads certificates failed; the text is the last it said."""
 
 
 def ensure_certificate(directory: Path, names: Sequence[str], clock: Clock | None = None) -> CertificateFiles:
@@ -75,13 +78,73 @@ def ensure_certificate(directory: Path, names: Sequence[str], clock: Clock | Non
     if not _fits_together(certificate, key):
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         _renew(certificate, key, names, clock)
-    elif not _is_current(_origin(certificate), names, clock):
+    elif not _is_current(facts_in(certificate), names, clock):
         try:
             _renew(certificate, key, names, clock)
         except (CannotMakeCertificate, OSError) as error:
             # As with a full disk. Clients that pin the old one, or do not look, are still served.
             log.warning("the old TLS certificate stays", extra={"fields": {"reason": str(error)}})
-    return CertificateFiles(certificate, key, _fingerprint(_text(certificate)))
+    return _files(certificate, key)
+
+
+def replace_certificate(directory: Path, names: Sequence[str], clock: Clock) -> CertificateFiles:
+    """Make a self-signed certificate with a new key in place of the present one; see `ensure_certificate`."""
+    certificate, key = directory / "tls.crt", directory / "tls.key"
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _renew(certificate, key, names, clock, keeps_key=False)
+    return _files(certificate, key)
+
+
+def usable_pair(certificate: Path, key: Path) -> CertificateFiles | None:
+    """Return what servers can use; None if it is missing, damaged or does not belong together."""
+    return _files(certificate, key) if _fits_together(certificate, key) else None
+
+
+def facts_in(certificate: Path) -> Facts | None:
+    """Return what the line before the certificate says; None if another program wrote the file."""
+    try:
+        return Facts(**json.loads(text_of(certificate).partition("\n")[0]))
+    except (ValueError, TypeError):
+        return None
+
+
+def with_facts(facts: Facts, pem: str) -> bytes:
+    """Return a certificate with the line before it."""
+    return f"{json.dumps(asdict(facts))}\n{pem}".encode("ascii")
+
+
+def text_of(certificate: Path) -> str:
+    """Return the text of a file with a certificate; other programs write what they like around it."""
+    return certificate.read_text("ascii", errors="replace")
+
+
+def in_a_process(module: str, order: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Have a module answer an order: both JSON, by standard input and output.
+
+    The library of certificates costs 11 MB that the gateway would keep for ever; a process gives them back.
+
+    Raises:
+        CannotMakeCertificate: It failed.
+    """
+    try:
+        child = subprocess.run(
+            [sys.executable, "-m", module],
+            input=json.dumps(order),
+            capture_output=True,
+            text=True,
+            timeout=_CHILD_TIMEOUT_S,
+            # Where this package was found, it will be found again.
+            cwd=Path(__file__).parents[2],
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        # Its own text would hold the command, and what came of it so far is of no use.
+        raise CannotMakeCertificate(f"it took more than {_CHILD_TIMEOUT_S} s") from None
+    if child.returncode != 0:
+        # The last line names the exception; neither key nor order get into one.
+        raise CannotMakeCertificate(child.stderr.strip().rpartition("\n")[2])
+    answer: Mapping[str, Any] = json.loads(child.stdout)
+    return answer
 
 
 def server_context(files: CertificateFiles) -> ssl.SSLContext:
@@ -109,17 +172,8 @@ def _fits_together(certificate: Path, key: Path) -> bool:
     return True
 
 
-def _origin(certificate: Path) -> _Origin | None:
-    """Return what the line before the certificate says; None for a certificate from elsewhere."""
-    try:
-        return _Origin(**json.loads(_text(certificate).partition("\n")[0]))
-    except (ValueError, TypeError):
-        return None
-
-
-def _text(certificate: Path) -> str:
-    # Other programs write what they like around the certificate.
-    return certificate.read_text("ascii", errors="replace")
+def _files(certificate: Path, key: Path) -> CertificateFiles:
+    return CertificateFiles(certificate, key, _fingerprint(text_of(certificate)))
 
 
 def _fingerprint(text: str) -> str:
@@ -127,53 +181,37 @@ def _fingerprint(text: str) -> str:
     return hashlib.sha256(ssl.PEM_cert_to_DER_cert(text[start:end])).digest().hex(":").upper()
 
 
-def _is_current(origin: _Origin | None, names: Sequence[str], clock: Clock) -> bool:
-    if origin is None:
+def _is_current(facts: Facts | None, names: Sequence[str], clock: Clock) -> bool:
+    if facts is None:
         return True
-    if not set(names) <= set(origin.names):
+    if not set(names) <= set(facts.names):
         return False
     if not clock.wall_is_trusted():
         return True
-    renewed_s = origin.not_after_s - _RENEWED_DAYS_BEFORE_END * _DAY_S
-    return origin.not_before_s <= clock.wall_s() < renewed_s
+    renewed_s = facts.not_after_s - _RENEWED_DAYS_BEFORE_END * _DAY_S
+    return facts.not_before_s <= clock.wall_s() < renewed_s
 
 
-def _renew(certificate: Path, key: Path, names: Sequence[str], clock: Clock) -> None:
-    origin = _new_origin(names, clock)
+def _renew(
+    certificate: Path, key: Path, names: Sequence[str], clock: Clock, *, keeps_key: bool = True
+) -> None:
+    facts = _new_facts(names, clock)
     old_key = ""
-    with suppress(FileNotFoundError, UnicodeDecodeError):
-        old_key = key.read_text("ascii")
-    made = _made_elsewhere({**asdict(origin), "key": old_key})
+    if keeps_key:
+        with suppress(FileNotFoundError, UnicodeDecodeError):
+            old_key = key.read_text("ascii")
+    made = in_a_process(__spec__.name, {**asdict(facts), "key": old_key})
     if made["key"] != old_key:
         write_atomically(key, made["key"].encode("ascii"))
-    write_atomically(certificate, f"{json.dumps(asdict(origin))}\n{made['certificate']}".encode("ascii"))
-    log.info("made a TLS certificate", extra={"fields": {"names": ",".join(origin.names)}})
+    write_atomically(certificate, with_facts(facts, made["certificate"]))
+    log.info("made a TLS certificate", extra={"fields": {"names": ",".join(facts.names)}})
 
 
-def _new_origin(names: Sequence[str], clock: Clock) -> _Origin:
+def _new_facts(names: Sequence[str], clock: Clock) -> Facts:
     now_s = clock.wall_s() if clock.wall_is_trusted() else EARLIEST_PLAUSIBLE_WALL_S
     not_before_s = int(now_s) - _BACKDATED_DAYS * _DAY_S
     # RFC 5280, 4.1.2.5: the last second counts.
-    return _Origin(sorted(set(names)), not_before_s, not_before_s + _VALID_DAYS * _DAY_S - 1)
-
-
-def _made_elsewhere(order: Mapping[str, Any]) -> Mapping[str, str]:
-    # The library costs 11 MB that the gateway would keep for ever; a process gives them back.
-    child = subprocess.run(
-        [sys.executable, "-m", __spec__.name],
-        input=json.dumps(order),
-        capture_output=True,
-        text=True,
-        timeout=_MAKING_TIMEOUT_S,
-        # Where this package was found, it will be found again.
-        cwd=Path(__file__).parents[2],
-        check=False,
-    )
-    if child.returncode != 0:
-        # The last line names the exception; neither key nor order get into one.
-        raise CannotMakeCertificate(child.stderr.strip().rpartition("\n")[2])
-    made: Mapping[str, str] = json.loads(child.stdout)
-    return made
+    return Facts(sorted(set(names)), not_before_s, not_before_s + _VALID_DAYS * _DAY_S - 1)
 
 
 def _make(order: Mapping[str, Any]) -> Mapping[str, str]:

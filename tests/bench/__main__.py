@@ -19,6 +19,7 @@ from tests.bench.failover import FAILOVER
 from tests.bench.idle import IDLE
 from tests.bench.latency import LATENCY
 from tests.bench.memory import MEMORY
+from tests.bench.monitors import MONITORS
 from tests.bench.one_hangs import ONE_HANGS
 from tests.bench.processes import REPOSITORY
 from tests.bench.recovery import RECOVERY
@@ -36,6 +37,7 @@ _MEASUREMENTS = (
     IDLE,
     LATENCY,
     BURST,
+    MONITORS,
     VERIFY,
     *SLOW_MODEMS,
     *FAILOVER,

@@ -16,7 +16,9 @@ _LIMIT_S = 60.0
 
 
 @dataclass(frozen=True)
-class _Burst:
+class Burst:
+    """How it went."""
+
     per_second: float
     cpu_s_per_1000: float
     simulator_share: float  # of a core
@@ -25,7 +27,8 @@ class _Burst:
     doubled: int
 
 
-def _one_burst(rig: Rig, first: int, count: int) -> _Burst:
+def one_burst(rig: Rig, first: int, count: int) -> Burst:
+    """Hand over so many messages, to numbers from the first on, as fast as the callers can."""
     requests = [sms(index) for index in range(first, first + count)]
     before, cpu_s = rig.simulator.counts(), processes.cpu_s(rig.pid)
     simulator_cpu_s, caller_cpu_s = processes.cpu_s(rig.simulator.pid), time.process_time()
@@ -38,7 +41,7 @@ def _one_burst(rig: Rig, first: int, count: int) -> _Burst:
         raise CouldNotMeasure(f"{len(refused)} of {count} messages were refused, the first with {refused[0]}")
     span_s = max(rig.simulator.counts().since(before).ctrl_z_s) - min(answer.sent_s for answer in answers)
     reached = count_numbers(rig.simulator.new_messages())
-    return _Burst(
+    return Burst(
         per_second=count / span_s,
         cpu_s_per_1000=1000 * cpu_s / count,
         simulator_share=simulator_cpu_s / span_s,
@@ -48,12 +51,12 @@ def _one_burst(rig: Rig, first: int, count: int) -> _Burst:
     )
 
 
-def _bursts(rig: Rig, times: int, count: int) -> list[_Burst]:
+def _bursts(rig: Rig, times: int, count: int) -> list[Burst]:
     rig.warm_up()
-    return [_one_burst(rig, first, count) for first in range(0, times * count, count)]
+    return [one_burst(rig, first, count) for first in range(0, times * count, count)]
 
 
-def _speed(bursts: Sequence[_Burst]) -> Reading:
+def _speed(bursts: Sequence[Burst]) -> Reading:
     each = ", ".join(f"{burst.per_second:.0f}" for burst in bursts)
     simulator = median([burst.simulator_share for burst in bursts])
     callers = median([burst.caller_share for burst in bursts])

@@ -41,8 +41,10 @@ class Rig:
         submit_s: float = 0.0,
         settings: Mapping[str, Any] | None = None,
         personalities: Sequence[str] = ("generic",),
+        program: str = "otppi",
     ) -> None:
         self.modems = modems
+        self._program = program
         self._personalities = personalities
         self._extent = extent
         self._submit_s = submit_s
@@ -135,6 +137,7 @@ class Rig:
             "api.https_enabled": False,
             "admin.host": "127.0.0.1",
             "admin.http_port": free_port(),
+            "admin.https_enabled": False,
             **self._settings,
         }
         for path, value in settings.items():
@@ -146,7 +149,7 @@ class Rig:
 
     def _start(self, runtime_dir: Path) -> "subprocess.Popen[bytes]":
         log = self._stack.enter_context(self._log.open("wb"))
-        command = [sys.executable, "-m", "otppi", "serve", "--state-dir", str(self.state_dir)]
+        command = [sys.executable, "-m", self._program, "serve", "--state-dir", str(self.state_dir)]
         process = subprocess.Popen(
             [*command, "--runtime-dir", str(runtime_dir)],
             cwd=processes.REPOSITORY,

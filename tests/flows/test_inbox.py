@@ -225,12 +225,12 @@ def test_a_reply_from_another_number_is_sent_only_if_its_owner_says_so(gateway):
     one.wait_until(lambda: one.state("asked") == "absent")
     refused = reply(one, question["id"], "Yes")
     assert refused.exit_code == 1
-    assert "1101 the modem asked cannot send it: absent; --any-modem lets any other" in refused.stderr
+    assert "1101 the modem asked cannot send it: absent; let any modem send it" in refused.stderr
     one.gateway.store.remove(ModemSettings, "asked")
     one.wait_until(lambda: len(one.gateway.pool.snapshot()) == 1)
     refused = reply(one, question["id"], "Yes")
     assert (refused.exit_code, one.texts()) == (1, [])
-    assert "the SIM that got it is in no modem now; --any-modem" in refused.stderr
+    assert "the SIM that got it is in no modem now; let any modem send it" in refused.stderr
     assert reply(one, "--any-modem", question["id"], "Yes").exit_code == 0
     assert one.texts("other") == ["Yes"]
 

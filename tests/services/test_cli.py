@@ -190,6 +190,12 @@ def test_settings_that_cannot_live_together_are_refused(tmp_path):
     done = otppi(tmp_path, "settings", "set", "api.http_port", "8888")
     assert done.returncode == 1
     assert "admin.http_port" in done.stderr
+    done = otppi(tmp_path, "settings", "set", "api.https_port", "8443")
+    assert done.returncode == 1
+    assert "admin.https_port" in done.stderr
+    otppi(tmp_path, "settings", "set", "admin.https_enabled", "false", check=0)
+    otppi(tmp_path, "settings", "set", "api.https_port", "8443", check=0)
+    assert otppi(tmp_path, "settings", "set", "admin.https_enabled", "true").returncode == 1
     otppi(tmp_path, "modem", "add", "--name", "a", "--port", "ttyUSB0", check=0)
     done = otppi(tmp_path, "modem", "add", "--name", "b", "--port", "/dev/ttyUSB0")
     assert done.returncode == 1

@@ -85,6 +85,7 @@ def test_without_a_state_folder_the_rules_of_the_factory_are_loaded_and_no_folde
 ):
     assert device.call(load, state, report) == 0
     assert "--dport 8888 -j ACCEPT" in in_force(device)
+    assert "--dport 8443 -j ACCEPT" in in_force(device)
     assert not state.exists()
 
 
@@ -152,7 +153,9 @@ def test_a_report_that_cannot_be_written_does_not_keep_the_rules_away(device, st
 
 def test_a_service_for_the_device_alone_opens_no_port(state):
     store = settings(state)
-    store.update(AdminSettings, {"host": "127.0.0.1"})
+    store.update(AdminSettings, {"https_enabled": False})
+    assert firewall_plan.services_in(store).admin_ports == (8888,)
+    store.update(AdminSettings, {"host": "127.0.0.1", "https_enabled": True})
     services = firewall_plan.services_in(store)
     assert services.admin_ports == ()
     assert services.api_ports == (8899, 443)

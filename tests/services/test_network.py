@@ -277,7 +277,7 @@ def test_what_nobody_confirmed_comes_back_although_the_disk_is_full(tmp_path, mo
     first.store.update(WlanSettings, {"ssid": "Shop"})
     first.on_trial()
     first.service._keeper._thread = type("Gone", (), {"ident": None})()
-    monkeypatch.setattr("otppi.services.network_before.write_atomically", None)  # whoever writes now fails
+    monkeypatch.setattr("otppi.services.files_before.write_atomically", None)  # whoever writes now fails
     SettingsBefore(first.state).put_back()
     assert SettingsStore(first.state.path, SECTIONS, None).get(WlanSettings) == WlanSettings()
     first.bus.stop()

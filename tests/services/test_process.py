@@ -39,6 +39,7 @@ class Service:
             ("api.https_enabled", "false"),
             ("admin.host", "127.0.0.1"),
             ("admin.http_port", str(free_port())),
+            ("admin.https_enabled", "false"),
         ):
             self.run("settings", "set", path, value)
 
@@ -247,10 +248,10 @@ def test_a_second_gateway_on_the_same_folder_is_refused(service):
 
 def test_the_demo_does_what_it_prints(tmp_path, free_port):
     """The two lines that the demo prints are pasted into a shell, as a new user would."""
-    ports = [str(free_port()) for _ in range(3)]
+    ports = [str(free_port()) for _ in range(4)]
     demo = subprocess.Popen(
         [sys.executable, "-m", "otppi", "demo", "--admin-port", ports[0], "--api-port", ports[1],
-         "--https-port", ports[2]],
+         "--https-port", ports[2], "--admin-https-port", ports[3]],
         cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONUNBUFFERED": "1"},
     )  # fmt: skip

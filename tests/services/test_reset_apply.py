@@ -28,7 +28,9 @@ A = Stick(
     file_sha256="a" * 64,
     flags=("RESET_DDNS", "RESET_SMS", "RESET_USER"),
 )
-RESET = ResetOutcome(sections=("Administrators", "Sending SMS"), without=("RESET_DDNS",))
+RESET = ResetOutcome(
+    sections=("Administrators", "Tokens of the admin API", "Sending SMS"), without=("RESET_DDNS",)
+)
 NTFS = Stick.refused("sdb1", "the stick is formatted as NTFS")
 
 
@@ -183,7 +185,7 @@ def test_what_failed_is_named_and_tried_again_alone(state, seen):
     obstacle = state / "settings" / ".sms.json.new"
     obstacle.mkdir()
     outcome = apply(state, seen(A))
-    assert outcome.sections == ("Administrators",)
+    assert outcome.sections == ("Administrators", "Tokens of the admin API")
     assert list(outcome.failed) == ["Sending SMS"]
     SettingsStore(state, SECTIONS, None).put(Administrator, "new", {"password": "long enough"})
     obstacle.rmdir()
@@ -249,7 +251,7 @@ def test_no_power_cut_loses_a_reset_or_repeats_one_that_is_marked(state, seen, p
 
 def test_the_console_says_it_in_plain_words():
     assert RESET.lines() == (
-        "USB stick: reset to factory values: Administrators, Sending SMS.",
+        "USB stick: reset to factory values: Administrators, Tokens of the admin API, Sending SMS.",
         "USB stick: nothing to reset for RESET_DDNS in this release.",
         "USB stick: take it out now.",
     )

@@ -5,7 +5,13 @@ import pytest
 
 from otppi.lib.passwords import verify_password
 from otppi.model.errors import SettingsError
-from otppi.settings.export import WrongPassphrase, export_settings, import_settings
+from otppi.settings.export import (
+    WrongPassphrase,
+    clear_settings,
+    export_settings,
+    import_settings,
+    planned_import,
+)
 from otppi.settings.fields import boolean, integer, listing, password, retired, secret, text
 from otppi.settings.section import Section
 from otppi.settings.store import SettingsStore
@@ -147,6 +153,25 @@ def test_sections_that_the_document_does_not_have_stay(store):
     store.update(Sms, {"country_code": "66"})
     import_settings(store, document, None)
     assert store.get(Sms).country_code == "66"
+
+
+def test_clear_settings_are_whole_without_a_passphrase(store, other):
+    document = through_json(clear_settings(store))
+    assert document["sections"]["broker"] == {"host": "h", "token": "t0k3n-geheim"}
+    assert import_settings(other, document, None).missing == []
+    assert content(other) == content(store)
+
+
+def test_a_planned_import_changes_nothing_yet(store, other):
+    before = content(other)
+    changes, report = planned_import(other, through_json(clear_settings(store)), None)
+    assert content(other) == before
+    assert {section: dict(items) for section, items in changes.items()} == content(store)
+    assert report.ignored == []
+    document = clear_settings(store)
+    document["sections"]["sms"]["country_code"] = "x"
+    with pytest.raises(SettingsError, match="country_code"):
+        planned_import(other, document, None)
 
 
 def test_importing_what_is_there_changes_nothing(tmp_path, store):

@@ -82,6 +82,8 @@ def test_a_board_is_read(board):
         temperature_c=48.3,
         has_under_voltage=False,
         had_under_voltage=False,
+        is_slowed=False,
+        was_slowed=False,
         memory_bytes=921 * 2**20,
         available_bytes=400 * 2**20,
         stalled_percent=0.0,

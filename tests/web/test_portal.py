@@ -41,6 +41,13 @@ def test_a_probe_opens_the_admin_pages_during_the_setup(portal, path):
     assert answer.headers["Cache-Control"] == "no-store"
 
 
+def test_the_admin_pages_are_where_the_settings_have_them_at_this_moment():
+    ports = ["8888", "9999"]
+    with site(Portal(lambda: f"http://192.168.0.11:{ports.pop(0)}/", lambda: True)) as portal:
+        led_to = [portal.ask("GET", "/generate_204").headers["Location"] for _ in range(2)]
+    assert led_to == ["http://192.168.0.11:8888/", "http://192.168.0.11:9999/"]
+
+
 @pytest.mark.parametrize("path", sorted(PROBES))
 def test_after_the_setup_a_probe_learns_that_there_is_no_internet(portal, setup, path):
     setup.is_open = False

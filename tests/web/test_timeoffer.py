@@ -3,6 +3,7 @@ import json
 import pytest
 
 from otppi.web.timeoffer import TimeOffer
+from tests.web.admin_client import AdminClient
 from tests.web.serving import site
 
 JSON = "application/json"
@@ -55,3 +56,17 @@ def test_a_page_under_another_name_cannot_offer_a_time():
             "POST", "/time", json.dumps({"epoch_ms": NOW_MS}), Content_Type=JSON, Host="evil.example:8888"
         )
     assert (answer.status, offered) == (403, [])
+
+
+def test_pages_for_who_has_not_logged_in_offer_the_time_where_it_would_be_taken(pages):
+    """On a desk whoever sits at it is beside the device."""
+    nobody = AdminClient(pages.admin_port)
+    assert "data-offer-time" in nobody.get("/setup").text
+    taken = nobody.ask(
+        "POST", "/time", json.dumps({"epoch_ms": NOW_MS}).encode(), Content_Type=JSON, Host="127.0.0.1"
+    )
+    assert (taken.status, json.loads(taken.text)) == (
+        200,
+        {"taken": False},
+    )  # the clock of a desk is not ours
+    assert "data-offer-time" not in nobody.get("/setup", Host=f"localhost:{pages.admin_port}").text

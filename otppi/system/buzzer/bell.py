@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import time as TimeOfDay
+from typing import Any
 
 from otppi.contracts.host import Speaker
 from otppi.lib.bus import Bus
@@ -110,6 +111,10 @@ class Bell:
         """Play nothing more; returns at once."""
         self._stopping.set()
 
+    def show(self) -> dict[str, Any]:
+        """Return what the buzzer lacks, if anything, and whether these are its quiet hours."""
+        return {"problem": self._missing() or self._problem, "is_quiet": self._is_quiet(self._settings())}
+
     def checks(self) -> Iterable[Check]:
         """Look at the buzzer; that there is none is no error."""
         settings = self._settings()
@@ -135,11 +140,14 @@ class Bell:
             return False
         if tune in _AT_ANY_HOUR:
             return True
-        at = self._local_time()
-        if at is not None and settings.is_quiet(at):
+        if self._is_quiet(settings):
             return False
         ended_s = self._ended_s.get(tune)
         return ended_s is None or self._monotonic_s() - ended_s >= _PAUSE_S
+
+    def _is_quiet(self, settings: BellSettings) -> bool:
+        at = self._local_time()
+        return at is not None and settings.is_quiet(at)
 
     def _play(self, tune: Tune, settings: BellSettings) -> None:
         self._hushed.clear()

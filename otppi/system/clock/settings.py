@@ -31,20 +31,25 @@ class ClockSettings(Section, key="clock", title="Date and time"):
         shape="a zone such as Asia/Jakarta",
         help="Zone in which times are shown and scheduled.",
     )
-    ntp_enabled: bool = boolean(default=True, help="Take the time from the network.")
+    ntp_enabled: bool = boolean(
+        title="Time from the network", default=True, help="Take the time from the network."
+    )
     ntp_server: tuple[str, ...] = listing(
+        title="Time servers",
         default=("pool.ntp.org",),
         item_pattern=r"[A-Za-z0-9.:-]{1,253}",
         item_shape="a host name or an address",
         help="Where the time is asked for: host names or addresses, the first that answers counts.",
     )
     ntp_interval: str = choice(
-        tuple(INTERVALS_S),
+        {"never": "never", "1 h": "1 hour", "6 h": "6 hours", "12 h": "12 hours", "daily": "1 day"},
         default="6 h",
+        title="Longest pause between two questions",
         help="How long the device may go without asking for the time. After a start it asks every minute or so, "
         "and ever more rarely as the answers agree. Never: the time is not taken from the network.",
     )
     rtc_bus: int = integer(
+        title="I2C bus of the real-time clock",
         default=1,
         minimum=-1,
         maximum=63,

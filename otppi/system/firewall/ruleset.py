@@ -9,8 +9,8 @@ What the device sends is not filtered: brokers, mail and time servers may be any
 from collections.abc import Iterator, Mapping
 from typing import Final, Literal
 
-from otppi.system.firewall.services import AccessPoint, Services
-from otppi.system.firewall.settings import ACCESS_POINT, ANY, ETHERNET, FirewallSettings, OpenPort
+from otppi.system.firewall.services import ACCESS_POINT, AccessPoint, Services
+from otppi.system.firewall.settings import ANY, ETHERNET, FirewallSettings, OpenPort
 
 Family = Literal[4, 6]
 Rules = tuple[str, ...]

@@ -12,25 +12,28 @@ from otppi.system.firewall.services import Services
 _HIGHEST_PORT = 65_535
 _NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}"
 
-ANY, ACCESS_POINT, ETHERNET = "any", "access-point", "ethernet"
+ANY, ETHERNET = "any", "ethernet"
 
 
 class FirewallSettings(Section, key="firewall", title="Firewall", reset_flag="RESET_FIREWALL"):
     """Who may knock at the device, and how often. What is not opened here or by a service is closed."""
 
     enabled: bool = boolean(
+        title="Firewall is on",
         default=True,
         help="Off, every port is open to everybody, and those who join the access point reach the other networks "
         "of the device.",
     )
-    answers_ping: bool = boolean(default=True, help="Answer ping.")
+    answers_ping: bool = boolean(title="Answer ping", default=True, help="Answer ping.")
     admin_connections_per_minute: int = integer(
+        title="Connections to the admin pages in a minute",
         default=300,
         minimum=30,
         maximum=6_000,
         help="New connections to the admin pages that one address may open. More are delayed.",
     )
     admin_burst: int = integer(
+        title="Connections to the admin pages at once",
         default=100,
         minimum=10,
         maximum=1_000,
@@ -40,7 +43,7 @@ class FirewallSettings(Section, key="firewall", title="Firewall", reset_flag="RE
         default=500,
         minimum=20,
         maximum=10_000,
-        title="API connections per second",
+        title="Connections to the API in a second",
         help="New connections to the API that one address may open. More are delayed. An application server may "
         "need one for each request.",
     )
@@ -48,11 +51,13 @@ class FirewallSettings(Section, key="firewall", title="Firewall", reset_flag="RE
         default=1_000,
         minimum=20,
         maximum=10_000,
-        title="API burst",
+        title="Connections to the API at once",
         help="New connections that may come at once before the limit above counts.",
     )
     log_dropped: bool = boolean(
-        default=False, help="Write into the system's log what was refused, at most six lines a minute."
+        title="Log what is refused",
+        default=False,
+        help="Write into the system's log what was refused, at most six lines a minute.",
     )
 
 
@@ -66,6 +71,7 @@ class OpenPort(Section, key="open_ports", title="Open ports", reset_flag="RESET_
     )
     protocol: str = choice(("tcp", "udp"), default="tcp", help="Protocol.")
     interface: str = text(
+        title="Open for callers from",
         default=ANY,
         pattern=_NAME,
         shape="any, access-point, ethernet or the name of an interface such as ppp0",
@@ -73,6 +79,7 @@ class OpenPort(Section, key="open_ports", title="Open ports", reset_flag="RESET_
         "an interface such as ppp0.",
     )
     source: str = text(
+        title="Only for this address or network",
         default="",
         pattern=r"[0-9A-Fa-f:.]*(/[0-9]{1,3})?",
         shape="an address or a network, such as 10.0.0.0/8",
@@ -116,10 +123,10 @@ def refuse_closing(ports: Mapping[str, OpenPort], services: Services) -> None:
     errors: dict[str, str] = {}
     for item_id, entry in ports.items():
         first, last = entry.ports
-        for protocol, port, whose in services.needed():
-            if not entry.open and entry.protocol == protocol and first <= port <= last:
+        for need in services.needed():
+            if not entry.open and entry.protocol == need.protocol and first <= need.port <= last:
                 errors[dotted(OpenPort, item_id)] = (
-                    f"port {port}/{protocol} is needed for {whose} and cannot be closed here"
+                    f"port {need.port}/{need.protocol} is needed for {need.whose} and cannot be closed here"
                 )
                 break
     if errors:

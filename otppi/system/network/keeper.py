@@ -182,6 +182,14 @@ class NetworkKeeper:
             raise HostRefused("NotYet", "the change is just being made; try again in a moment")
         self._ask(lambda: self._confirm(pending, arrived_at))
 
+    def would_confirm(self, arrived_at: str) -> bool:
+        """Whether the change on trial can be confirmed by a request to this address; may wait for NetworkManager."""
+        pending = self._pending
+        try:
+            return pending is not None and self._is_applied and self._proves(pending.plan, arrived_at)
+        except HostError:
+            return False
+
     def change_now(self, plan: NetworkPlan) -> None:
         """Make the network so without a trial, for those who stand beside the device; ends a pending trial.
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv4Interface
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from otppi.model.checks import Check, Level
 from otppi.model.errors import SettingsError
@@ -85,8 +85,26 @@ def notes(made: NetworkPlan, dhcp: DhcpSettings) -> tuple[str, ...]:
     return tuple(_dhcp_notes(made.access_point, dhcp))
 
 
-def lan_conflict(made: NetworkPlan, state: NetworkState) -> Check | None:
-    """Return what is wrong, and what to do, if a network the device is in has the addresses of the access point."""
+@dataclass(frozen=True, kw_only=True)
+class Clash:
+    """A network that the device is in and that has the addresses of the access point."""
+
+    interface: str
+    network: IPv4Network
+    own: IPv4Network
+    free: IPv4Interface | None  # an address for the access point that nobody has
+
+    @property
+    def finding(self) -> str:
+        """What is wrong."""
+        return (
+            f"the network at {self.interface} ({self.network}) has the same addresses as the access point "
+            f"({self.own}), so devices in one of them may not be reached"
+        )
+
+
+def clash(made: NetworkPlan, state: NetworkState) -> Clash | None:
+    """Return which network clashes with the access point, if one does."""
     if made.access_point is None:
         return None
     access_point, own = made.access_point, made.access_point.address.network
@@ -95,17 +113,27 @@ def lan_conflict(made: NetworkPlan, state: NetworkState) -> Check | None:
     if not conflicts:
         return None
     taken = [net for one in others for net in one.networks]
-    free = next(
-        (one for one in _OTHER_ADDRESSES if not any(one.network.overlaps(net) for net in taken)), None
-    )
     interface, network = conflicts[0]
+    return Clash(interface=interface.interface, network=network, own=own, free=_free_beside(taken))
+
+
+def lan_conflict(made: NetworkPlan, state: NetworkState) -> Check | None:
+    """Return the same for the diagnosis, with what to do."""
+    found = clash(made, state)
+    if found is None:
+        return None
+    free = found.free or "ADDRESS/24"
     return Check(
         name="network addresses",
         level=Level.RED,
-        finding=f"the network at {interface.interface} ({network}) has the same addresses as the access point "
-        f"({own}), so devices in one of them may not be reached",
-        advice=f"Give the access point another address: otppi settings set wlan.address {free or 'ADDRESS/24'}",
+        finding=found.finding,
+        advice=f"Give the access point another address: otppi settings set wlan.address {free}",
     )
+
+
+def _free_beside(taken: Iterable[IPv4Network]) -> IPv4Interface | None:
+    networks = tuple(taken)
+    return next((one for one in _OTHER_ADDRESSES if not any(map(one.network.overlaps, networks))), None)
 
 
 def _check_each(*sections: Section) -> None:
@@ -142,7 +170,8 @@ def _keep_apart(access_point: AccessPointPlan, wired: EthernetPlan) -> None:
     if wired.address is not None and own.overlaps(wired.address.network):
         reason = (
             f"the access point ({own}) and Ethernet ({wired.address.network}) would have the same addresses, and "
-            "devices in one of them would not be reached; give one of them others"
+            f"devices in one of them would not be reached; give one of them others, such as "
+            f"{_free_beside([wired.address.network])} for the access point"
         )
         raise SettingsError({"wlan.address": reason, "ethernet.address": reason})
 

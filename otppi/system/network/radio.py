@@ -10,6 +10,8 @@ from otppi.model.errors import HostRefused, HostUnreachable
 _IW: Final = "/usr/sbin/iw"
 _LIMIT_S: Final = 5.0
 _COUNTRY: Final = re.compile(r"[A-Z]{2}|00")
+_STATION: Final = re.compile(r"^Station ", re.MULTILINE)
+_SIGNAL: Final = re.compile(r"^\s*signal:\s*(-?\d+)", re.MULTILINE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +45,17 @@ def reads_country(text: str) -> str:
     """
     found = [match[1] for match in re.finditer(r"^country (\S{2}):", text, re.MULTILINE)]
     return next((country for country in reversed(found) if country not in ("00", "99")), (found or [""])[0])
+
+
+def reads_stations(text: str) -> tuple[int | None, ...]:
+    """Read the output of `iw dev NAME station dump`: for each client its signal in dBm, None where it is not told."""
+    signals = (_SIGNAL.search(part) for part in _STATION.split(text)[1:])
+    return tuple(None if one is None else int(one[1]) for one in signals)
+
+
+def present_stations(interface: str) -> tuple[int | None, ...]:
+    """Return the same for an access point of this board."""
+    return reads_stations(_asked("dev", interface, "station", "dump"))
 
 
 def present_radio() -> Radio:

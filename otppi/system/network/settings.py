@@ -27,7 +27,7 @@ _PRIVATE = tuple(IPv4Network(one) for one in ("10.0.0.0/8", "172.16.0.0/12", "19
 class WlanSettings(Section, key="wlan", title="Access point", reset_flag="RESET_WLAN"):
     """The device's own Wi-Fi, by which it is set up and looked after."""
 
-    enabled: bool = boolean(default=True, help="Off, there is no access point.")
+    enabled: bool = boolean(title="Access point is on", default=True, help="Off, there is no access point.")
     interface: str = text(
         default="wlan0", pattern=_INTERFACE, help="Name of the radio; leave it as it is on a Raspberry Pi."
     )
@@ -35,7 +35,7 @@ class WlanSettings(Section, key="wlan", title="Access point", reset_flag="RESET_
         default="",
         pattern=r".{0,32}",
         shape="at most 32 bytes",
-        title="SSID",
+        title="Name of the Wi-Fi (SSID)",
         help="Name of the Wi-Fi; empty for the one that was born on the device.",
     )
     passphrase: str = secret(
@@ -48,7 +48,7 @@ class WlanSettings(Section, key="wlan", title="Access point", reset_flag="RESET_
         default=True, title="WPA3", help="Offer WPA3 beside WPA2 where the radio can; old phones still join."
     )
     band: str = choice(
-        ("bg", "a"),
+        {"bg": "2.4 GHz (bg)", "a": "5 GHz (a)"},
         default="bg",
         help="bg is 2.4 GHz, reaches further and suits every phone; a is 5 GHz. Choose bg if unsure.",
     )
@@ -66,6 +66,7 @@ class WlanSettings(Section, key="wlan", title="Access point", reset_flag="RESET_
         help="Where the device stands; the law there decides about channels and power.",
     )
     address: str = text(
+        title="Address of the device",
         default="192.168.0.11/24",
         pattern=_CIDR,
         shape=_CIDR_SHAPE,
@@ -73,6 +74,7 @@ class WlanSettings(Section, key="wlan", title="Access point", reset_flag="RESET_
         "netmask (/255.255.255.0); without it /24 is meant.",
     )
     forwarding: bool = boolean(
+        title="Let those who joined reach other networks",
         default=False,
         help="On, those who joined reach the networks of the device and through them perhaps the internet; off, "
         "they reach the device only.",
@@ -108,6 +110,7 @@ class DhcpSettings(Section, key="dhcp", title="DHCP of the access point", reset_
         help="Domain in which clients look for short names; empty for none.",
     )
     domain_name_servers: tuple[str, ...] = listing(
+        title="Further name servers",
         default=(),
         item_pattern=_NAME,
         item_shape="an address or a name",
@@ -132,10 +135,11 @@ class DhcpSettings(Section, key="dhcp", title="DHCP of the access point", reset_
         default="",
         pattern=rf"({_DOTTED})?",
         shape="a netmask, such as 255.255.255.0",
-        title="Subnetmask",
+        title="Subnet mask",
         help="The same as the netmask; the old product had both fields.",
     )
     domain_name_servers_address: tuple[str, ...] = listing(
+        title="Name servers",
         default=(),
         item_pattern=_DOTTED,
         item_shape=_ADDRESS_SHAPE,
@@ -162,7 +166,7 @@ class DhcpSettings(Section, key="dhcp", title="DHCP of the access point", reset_
         default=(),
         item_pattern=rf"{_DOTTED}(\s*-\s*{_DOTTED})?",
         item_shape="a range, such as 192.168.0.40-192.168.0.254",
-        title="Range",
+        title="Addresses given out",
         help="Addresses that are given out: first-last, first-last. Empty for .40 to .254 of the access point's "
         "network (192.168.0.40-192.168.0.254). The device's own address is left out by itself.",
     )
@@ -190,8 +194,9 @@ class EthernetSettings(Section, key="ethernet", title="Ethernet", reset_flag="RE
     """The wired network."""
 
     method: str = choice(
-        ("auto", "static"),
+        {"auto": "automatic, by DHCP", "static": "fixed, as given here"},
         default="auto",
+        title="Address of the device",
         help="auto takes address and gateway from the DHCP server of the network, static from here.",
     )
     interface: str = text(
@@ -241,6 +246,7 @@ class NetworkSettings(Section, key="network", title="Network"):
     """The device in its networks."""
 
     hostname: str = text(
+        title="Name in the network",
         default="otppi",
         pattern=_LABEL,
         shape="1 to 63 letters, digits or inner hyphens",

@@ -1,0 +1,159 @@
+"""A forgotten password: a code by SMS to the phone of the account lets its person set a new one."""
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from otppi.gateway.administrators import AdminAccounts
+from otppi.gateway.journal import Journal
+from otppi.gateway.limits import Rule, SlidingLimit
+from otppi.gateway.new_passwords import refuse_weak
+from otppi.gateway.otp import OtpSettings, OtpStore
+from otppi.gateway.sessions import Sessions
+from otppi.lib.clock import Clock
+from otppi.lib.keyfile import keyed_hash
+from otppi.model.errors import BadRequest, OtpError, OtpInvalid, OtpPiError, TooManyRequests
+
+log = logging.getLogger(__name__)
+
+_HOUR_S = 3600.0
+# NIST SP 800-63B-4, 4.2: at least six digits, ten minutes at most; ASVS 5.0, 6.6.3 limits guesses.
+_CODES = OtpSettings(length=8, default_life_s=600, max_life_s=600, max_wrong_tries=5)
+_FOR_ACCOUNT = Rule(limit=3, window_s=_HOUR_S)
+_FROM_ADDRESS = Rule(limit=10, window_s=_HOUR_S)
+_WRONG_FROM_ADDRESS = Rule(limit=20, window_s=_HOUR_S)
+_NO_PARAMS = ("", "", "", "")
+
+# In GSM-7, one part each.
+_TEXTS: Mapping[str, str] = MappingProxyType(
+    {
+        "en": "{code} is your code for a new OTP-Pi password. It is valid for 10 minutes. Give it to nobody. "
+        "You did not ask for it? Then ignore it.",
+        "id": "{code} adalah kode Anda untuk kata sandi OTP-Pi yang baru, berlaku 10 menit. Jangan berikan kepada "
+        "siapa pun. Abaikan jika Anda tidak memintanya.",
+    }
+)
+
+
+class Recovery:
+    """Sends codes and takes new passwords; every method may be called from any thread.
+
+    Whoever asks learns nothing of which accounts there are. A second factor stays: who has lost that as well
+    needs another owner, or a USB stick. Codes are in memory only, as keyed hashes.
+    """
+
+    def __init__(
+        self,
+        accounts: AdminAccounts,
+        sessions: Sessions,
+        send: Callable[[str, str], object],
+        key: bytes,
+        clock: Clock,
+        journal: Journal,
+    ) -> None:
+        """Take the parts.
+
+        Args:
+            accounts: Gets the new password.
+            sessions: Those of the account end.
+            send: Sends a text to the digits of a number, and may wait for it; raises OtpPiError if it failed.
+            key: The key of the device.
+            clock: Its boot time counts.
+            journal: What a restart keeps; a code for a password is never among it.
+        """
+        self._accounts = accounts
+        self._sessions = sessions
+        self._send = send
+        self._key = key
+        self._clock = clock
+        # One live code for each account, and used up by the first success: as every other code of the device.
+        self._otp = OtpStore(lambda: _CODES, key, clock, journal, kind="recovery")
+        self._lock = threading.Lock()
+        self._issued: dict[str, str] = {}  # user: token of the last code
+        self._for_accounts = SlidingLimit(_FOR_ACCOUNT)
+        self._from_addresses = SlidingLimit(_FROM_ADDRESS)
+        self._wrong = SlidingLimit(_WRONG_FROM_ADDRESS)
+
+    def begin(self, user_or_contact: str, address: str, language: str = "en") -> None:
+        """Send a code, if there is an account of this name or contact that has a phone; an earlier one is void.
+
+        Returns at once and says nothing of what it did. The language is used where the account names none.
+
+        Raises:
+            TooManyRequests: Too many were asked for from this address.
+        """
+        user = self._accounts.find(user_or_contact)
+        with self._lock:
+            now = self._clock.boot_s()
+            _take(self._from_addresses, self._hash("address", address), now)
+            if not user:
+                return
+            account = self._accounts.account(user)
+            number = self._accounts.digits_of(account.phone)
+            if not number or not account.is_usable:
+                return
+            try:
+                _take(self._for_accounts, self._hash("account", user), now)
+            except TooManyRequests:
+                log.warning("too many codes for a new password", extra={"fields": {"user": user}})
+                return
+            self._otp.revoke(user, self._issued.get(user, ""))
+            issued = self._otp.issue(user, number, _NO_PARAMS, _CODES.default_life_s)
+            self._issued[user] = issued.token
+        text = _TEXTS.get(account.language or language, _TEXTS["en"]).format(code=issued.code)
+        log.info("a code for a new password", extra={"fields": {"user": user, "address": address}})
+        # How long the network takes would tell that there is such an account.
+        threading.Thread(
+            target=self._deliver, args=(user, number, text), name="recovery-sms", daemon=True
+        ).start()
+
+    def finish(self, user_or_contact: str, code: str, new_password: str, address: str) -> str:
+        """Set a new password by the code, end all sessions of the account, and return its user name.
+
+        Raises:
+            BadRequest: The password is too easy to guess; the code is not used up.
+            OtpInvalid: The code is wrong or no longer valid, or there is no such account.
+            TooManyRequests: Too many codes from this address were wrong.
+            SettingsError: The disk refuses; a new code is needed.
+        """
+        user = self._accounts.find(user_or_contact)
+        refuse_weak(user or user_or_contact, new_password)
+        key = self._hash("wrong", address)
+        wait_s = self._wrong.wait_s(key, self._clock.boot_s())
+        if wait_s > 0:
+            raise TooManyRequests("address", wait_s)
+        try:
+            self._check(user, code)
+        except (OtpError, BadRequest):
+            self._wrong.take(key, self._clock.boot_s())
+            raise OtpInvalid("the code is wrong or no longer valid") from None
+        self._accounts.set_password(user, new_password)
+        # For good: with a backup the old password could come back, and they with it.
+        self._sessions.close_others(user, keep_token="")
+        log.warning("a new password by a code", extra={"fields": {"user": user, "address": address}})
+        return user
+
+    def _check(self, user: str, code: str) -> None:
+        account = self._accounts.account(user)
+        if not account.is_usable:
+            raise OtpInvalid("the account is switched off")
+        # Bound to the number: one that changed meanwhile proves nothing.
+        self._otp.verify(user, self._accounts.digits_of(account.phone), _NO_PARAMS, code)
+
+    def _deliver(self, user: str, number: str, text: str) -> None:
+        try:
+            self._send(number, text)
+        except OtpPiError as error:
+            fields = {"user": user, "reason": type(error).__name__}
+            log.error("a code for a new password was not sent", extra={"fields": fields})  # noqa: TRY400
+
+    def _hash(self, scope: str, name: str) -> bytes:
+        return keyed_hash(self._key, "recovery", scope, name)
+
+
+def _take(limit: SlidingLimit, key: bytes, now: float) -> None:
+    wait_s = limit.wait_s(key, now)
+    if wait_s > 0:
+        raise TooManyRequests("address", wait_s)
+    limit.take(key, now)

@@ -1,0 +1,1 @@
+"""Takes over the settings folder of the old product."""

@@ -1,0 +1,104 @@
+"""Date and time: what the clock is worth, setting it, the zone and the time servers."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime, tzinfo
+
+from otppi.gateway.rights import Role
+from otppi.model.errors import OtpPiError
+from otppi.web import sheets
+from otppi.web.forms import Field
+from otppi.web.site import Response, Visit, get, post
+from otppi.web.words import N_, Words
+
+_SECTIONS = ("clock",)
+_INDONESIAN = {
+    "Asia/Jakarta": N_("Western Indonesia (WIB): Jakarta"),
+    "Asia/Pontianak": N_("Western Indonesia (WIB): Pontianak"),
+    "Asia/Makassar": N_("Central Indonesia (WITA): Makassar"),
+    "Asia/Jayapura": N_("Eastern Indonesia (WIT): Jayapura"),
+}
+
+
+def show(visit: Visit) -> Response:
+    """Show the clock."""
+    return _drawn(visit)
+
+
+def save(visit: Visit) -> Response:
+    """Save zone and time servers."""
+    try:
+        changed = sheets.save(visit, _SECTIONS)
+    except OtpPiError as error:
+        return _drawn(visit, error)
+    text = visit.words("Saved.") if changed else visit.words("There was nothing to change.")
+    return visit.redirect("/clock", text)
+
+
+def reset(visit: Visit) -> Response:
+    """Put zone and time servers back to their factory values."""
+    visit.call("settings.reset", section="clock")
+    return visit.redirect("/clock", visit.words("These settings are as they came from the factory."))
+
+
+def set_time(visit: Visit) -> Response:
+    """Set the clock, to what somebody typed or to the time of the browser."""
+    wanted = visit.form("moment")
+    epoch_s = _read(visit.form("epoch_ms"), wanted, visit.site.device.zone())
+    if epoch_s is None:
+        return _drawn(visit, moment=wanted, time_error=visit.words("Please give date and time."))
+    try:
+        visit.call("clock.set", epoch_s=epoch_s)
+    except OtpPiError as error:
+        return _drawn(visit, moment=wanted, time_error=visit.error_text(error))
+    return visit.redirect("/clock", visit.words("The clock was set."))
+
+
+def _drawn(
+    visit: Visit, error: OtpPiError | None = None, *, moment: str = "", time_error: str = ""
+) -> Response:
+    clock = visit.call("clock.show") if visit.can("clock.show") else None
+    sheet = sheets.draw(visit, _SECTIONS, error)
+    zones = visit.call("clock.zones") if visit.can("clock.zones") else []
+    if zones:
+        drawn = [
+            replace(one, fields=[_with_zones(field, zones, visit.words) for field in one.fields])
+            for one in sheet.sections
+        ]
+        sheet = replace(sheet, sections=drawn)
+    now = datetime.fromtimestamp(clock["now_s"], visit.site.device.zone()) if clock else None
+    return visit.page(
+        "clock.html",
+        status=error.status if error is not None else 422 if time_error else 200,
+        title=visit.words("Date and time"),
+        clock=clock,
+        moment=moment or (f"{now:%Y-%m-%dT%H:%M:%S}" if now else ""),
+        time_error=time_error,
+        sheet=sheet,
+    )
+
+
+def _with_zones(field: Field, zones: Iterable[str], words: Words) -> Field:
+    if field.name != "clock.time_zone":
+        return field
+    names = list(dict.fromkeys((*_INDONESIAN, *zones, str(field.value))))
+    titles = tuple(words(_INDONESIAN[one]) if one in _INDONESIAN else one for one in names)
+    return replace(field, kind="choice", choices=tuple(names), choice_titles=titles, limits="")
+
+
+def _read(epoch_ms: str, moment: str, zone: tzinfo) -> float | None:
+    """Return seconds since the epoch; None for what is no time."""
+    try:
+        if epoch_ms:
+            return int(epoch_ms) / 1000
+        return datetime.fromisoformat(moment).replace(tzinfo=zone).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
+ROUTES = (
+    get("/clock", show, Role.OWNER),
+    post("/clock", save),
+    post("/clock/reset", reset),
+    post("/clock/time", set_time),
+)

@@ -1,0 +1,179 @@
+"""Forms of whole sections of settings: saved whole or not at all, and drawn again with what was wrong."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from otppi.model.errors import OtpPiError
+from otppi.web import forms
+from otppi.web.forms import Field
+from otppi.web.site import Visit
+
+# What hardly anybody has to touch is folded away.
+FOLDED: Mapping[str, frozenset[str]] = {
+    "admin": frozenset({"host", "names"}),
+    "api": frozenset(
+        {
+            "host",
+            "otp_path",
+            "message_path",
+            "sms_path",
+            "email_path",
+            "blocking_path",
+            "unblocking_path",
+            "threads",
+            "max_body_bytes",
+            "metrics_access",
+        }
+    ),
+    "bell": frozenset({"gpio_pin", "tempo", "octave"}),
+    "clock": frozenset({"rtc_bus"}),
+    "dhcp": frozenset(
+        {
+            "domain_name",
+            "domain_name_servers",
+            "router",
+            "netmask",
+            "subnet_mask",
+            "domain_name_servers_address",
+            "default_lease_s",
+            "max_lease_s",
+        }
+    ),
+    "ethernet": frozenset({"interface"}),
+    "firewall": frozenset(
+        {
+            "admin_connections_per_minute",
+            "admin_burst",
+            "api_connections_per_second",
+            "api_burst",
+            "log_dropped",
+        }
+    ),
+    "general": frozenset({"modems_inspect_s", "imei_writing", "expiration_offset_ms"}),
+    "inbox": frozenset({"incomplete_after_min"}),
+    "network": frozenset({"confirm_s"}),
+    "otp": frozenset(
+        {
+            "max_life_s",
+            "receiver_limit",
+            "receiver_window_s",
+            "receiver_hour_limit",
+            "user_limit",
+            "address_limit",
+        }
+    ),
+    "sms": frozenset(
+        {
+            "time_critical_life_s",
+            "overtake_after_s",
+            "answer_limit_s",
+            "longest_wait_s",
+            "ussd_timeout_s",
+            "ussd_session_s",
+        }
+    ),
+    "wlan": frozenset({"interface", "wpa3", "band", "channel", "country", "forwarding"}),
+}
+# A ticked box of this name and the secret's puts nothing in the place of the secret.
+FORGET = "forget."
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrawnSection:
+    """One section of a form."""
+
+    key: str
+    title: str
+    description: str
+    fields: Sequence[Field]
+    folded: Sequence[Field]
+
+    @property
+    def is_open(self) -> bool:
+        """Whether something is wrong with what is folded away."""
+        return any(one.error for one in self.folded)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sheet:
+    """A form of several sections."""
+
+    sections: Sequence[DrawnSection]
+    problems: Sequence[str]  # what is wrong with no field of this form
+
+
+def save(visit: Visit, sections: Iterable[str]) -> Sequence[str]:
+    """Save what was changed in the posted form, and return the sections that are not as before."""
+    form, values = visit.form_items(), {}
+    for section in sections:
+        described = visit.call("settings.describe", section=section)
+        names = forms.names_in(described)
+        start = f"{section}."
+        given = {name.removeprefix(start): one for name, one in form.items() if name.startswith(start)}
+        # What stands there as before is not said again: somebody else may have changed it meanwhile.
+        present = {one.name: _written(one) for one in _fields(visit, section, described)}
+        for name, value in forms.read(described, given, names).items():
+            if value.replace("\r\n", "\n").strip() != present[start + name]:
+                values[start + name] = value
+        values |= {start + name: "" for name in names if form.get(f"{FORGET}{start}{name}")}
+    return list(visit.call("settings.set", values=values)) if values else []
+
+
+def draw(visit: Visit, sections: Iterable[str], error: OtpPiError | None = None) -> Sheet:
+    """Draw sections; with an error as they were typed, each reason beside its field."""
+    errors = visit.place_errors(error) if error is not None else {}
+    drawn, shown = [], set[str]()
+    for section in sections:
+        described = visit.call("settings.describe", section=section)
+        fields = _fields(visit, section, described, errors, is_typed=error is not None)
+        folded = {f"{section}.{name}" for name in FOLDED.get(section, ())}
+        shown |= {one.name for one in fields}
+        drawn.append(
+            DrawnSection(
+                key=section,
+                title=visit.words.said(described["title"]),
+                description=visit.words.said(described["description"]),
+                fields=[one for one in fields if one.name not in folded],
+                folded=[one for one in fields if one.name in folded],
+            )
+        )
+    problems = [_elsewhere(visit, place, reason) for place, reason in errors.items() if place not in shown]
+    return Sheet(sections=drawn, problems=problems)
+
+
+def _fields(
+    visit: Visit,
+    section: str,
+    described: Mapping[str, object],
+    errors: Mapping[str, str] | None = None,
+    *,
+    is_typed: bool = False,
+) -> list[Field]:
+    return forms.fields_of(
+        described,
+        visit.call("settings.get", path=section),
+        visit.words,
+        prefix=f"{section}.",
+        given=visit.form_items() if is_typed else None,
+        errors=errors,
+    )
+
+
+def _written(field: Field) -> str:
+    """Return what a form that nobody touched sends of a field."""
+    if field.kind == "boolean":
+        return "true" if field.value else "false"
+    return str(field.value).strip()
+
+
+def _elsewhere(visit: Visit, place: str, reason: str) -> str:
+    """Return a reason with the title of the setting that it is about."""
+    section, _, rest = place.partition(".")
+    try:
+        described = visit.call("settings.describe", section=section)
+    except OtpPiError:
+        return reason
+    name = rest.rpartition(".")[2]
+    setting = next((one["title"] for one in described["settings"] if one["name"] == name), "")
+    where = [visit.words.said(one) for one in (described["title"], setting) if one]
+    return visit.words("{where}: {reason}", where=", ".join(where), reason=reason)

@@ -1,0 +1,524 @@
+"""The admin site: every route with who may use it, and what all answers have in common."""
+
+import hmac
+import ipaddress
+import json
+import logging
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import tzinfo
+from typing import Any, Protocol, TypeAlias
+from urllib.parse import quote, urlsplit
+
+import bottle
+
+from otppi.gateway.functions import Caller, Functions
+from otppi.gateway.rights import Role
+from otppi.gateway.sessions import Session, Sessions
+from otppi.model.errors import BadRequest, OtpPiError, SettingsError, Unauthorized
+from otppi.web.navigation import GROUPS
+from otppi.web.templates import render
+from otppi.web.words import LANGUAGES, Words, language_of, words_for
+
+log = logging.getLogger(__name__)
+
+SECURITY_HEADERS: Mapping[str, str] = {
+    # Styles and scripts are files of ours; pictures in Bootstrap's style sheet are data URLs.
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+LANGUAGE_COOKIE = "otppi_language"
+LOGIN, SETUP, LIVE = "/login", "/setup", "/live"
+# A cookie of the plain site would be taken for one of the encrypted site if both had one name.
+_COOKIE, _TLS_COOKIE = "otppi_session", "__Host-otppi_session"
+_JSON = "application/json"
+_LOCAL_PATH = re.compile(r"/(?![/\\])[\x21-\x7e]*")
+_LONGEST_JSON_BYTES = 1 << 20
+
+Response: TypeAlias = bottle.HTTPResponse
+
+
+@dataclass(frozen=True, kw_only=True)
+class Route:
+    """One address of the site.
+
+    Attributes:
+        method: GET (which serves HEAD as well) or POST.
+        path: As bottle writes paths.
+        answer: Gets the visit and what the path holds, by name.
+        role: The least role that may; None lets everybody in.
+        is_for_scripts: Other programs may call it as well; it looks by itself at who calls.
+    """
+
+    method: str
+    path: str
+    answer: Callable[..., Response]
+    role: Role | None
+    is_for_scripts: bool = False
+
+
+def get(path: str, answer: Callable[..., Response], role: Role | None = Role.VIEWER) -> Route:
+    """Declare a page."""
+    return Route(method="GET", path=path, answer=answer, role=role)
+
+
+def post(path: str, answer: Callable[..., Response], role: Role | None = Role.OWNER) -> Route:
+    """Declare what a form or a button does."""
+    return Route(method="POST", path=path, answer=answer, role=role)
+
+
+class Device(Protocol):
+    """What pages need to know of the device before anybody has logged in."""
+
+    def name(self) -> str:
+        """Return what the owner calls the device."""
+
+    def host_names(self) -> Sequence[str]:
+        """Return the names and addresses that the device is called by, in lower case."""
+
+    def admin_ports(self) -> tuple[int, int | None]:
+        """Return the ports of HTTP, and of HTTPS if that is open."""
+
+    def has_administrator(self) -> bool:
+        """Whether it was set up."""
+
+    def is_on_access_point(self, address: str, from_address: str) -> bool:
+        """Whether a request to this address of ours came from somebody beside the device."""
+
+    def zone(self) -> tzinfo:
+        """Return the time zone of the device."""
+
+
+@dataclass
+class Site:
+    """What all pages share; lives as long as the gateway."""
+
+    functions: Functions
+    sessions: Sessions
+    device: Device
+    version: str
+    facts: Mapping[str, Any] = field(default_factory=dict)  # of the parts that some pages need, by name
+    told: dict[str, list[tuple[str, str]]] = field(
+        default_factory=dict
+    )  # session: messages for its next page
+
+    def install(self, app: bottle.Bottle, routes: Sequence[Route]) -> None:
+        """Add routes to an application."""
+        for route in routes:
+            methods = ["GET", "HEAD"] if route.method == "GET" else [route.method]
+            app.route(route.path, methods, self._guarded(route))
+        app.error(404)(self._lost)
+        app.error(405)(self._lost)
+
+    def _guarded(self, route: Route) -> Callable[..., Response]:
+        def answer(**parts: str) -> Response:
+            visit = Visit(self)
+            try:
+                return visit.finished(self._answer(route, visit, parts))
+            except bottle.HTTPResponse as response:
+                return visit.finished(response)
+            except OtpPiError as error:
+                return visit.finished(visit.refusal(error))
+            except Exception:
+                log.exception("a page failed", extra={"fields": {"path": route.path}})
+                words = visit.words
+                text = words("Something went wrong inside the device. Its log says more.")
+                return visit.finished(visit.page("error.html", status=500, title=words("Error"), text=text))
+
+        return answer
+
+    def _lost(self, _: bottle.HTTPError) -> Response:
+        visit = Visit(self)
+        if self.device.has_administrator():
+            return visit.finished(visit.lost())
+        return visit.finished(self._set_up_first(visit))
+
+    def _answer(self, route: Route, visit: "Visit", parts: Mapping[str, str]) -> Response:
+        if not visit.is_to_us:
+            # A name of somebody else's that leads here would let his page speak with the device.
+            if route.method == "GET" and not visit.wants_json:
+                http, _ = self.device.admin_ports()
+                return visit.redirect(f"http://{visit.own_address}:{http}/")
+            return visit.page(
+                "error.html",
+                status=421,
+                title=visit.words("Wrong address"),
+                text=visit.words("Wrong address"),
+            )
+        is_change = route.method != "GET"
+        if is_change and not route.is_for_scripts and not visit.is_same_site:
+            raise Unauthorized("the request comes from another site")
+        if route.role is None:
+            return route.answer(visit, **parts)
+        session = visit.session
+        if session is None:
+            return self._log_in_first(visit)
+        if is_change and not visit.has_page_token:
+            return visit.redirect(
+                visit.came_from, visit.words("The page was too old. Please try again."), "warn"
+            )
+        if not session.role.includes(route.role):
+            return visit.page(
+                "error.html",
+                status=403,
+                title=visit.words("Not allowed"),
+                text=visit.words("Your account may not do this."),
+            )
+        return route.answer(visit, **parts)
+
+    def _log_in_first(self, visit: "Visit") -> Response:
+        if visit.wants_json:
+            return visit.json({"error": visit.words("Please log in.")}, status=401)
+        if not self.device.has_administrator():
+            return self._set_up_first(visit)
+        return visit.redirect(f"{LOGIN}?next={quote(visit.path)}" if visit.path != "/" else LOGIN)
+
+    def _set_up_first(self, visit: "Visit") -> Response:
+        if bottle.request.method in ("GET", "HEAD"):
+            return visit.redirect(SETUP)
+        text = visit.words("This device has no administrator yet. Please set it up first.")
+        return visit.page("error.html", status=403, title=visit.words("Not allowed"), text=text)
+
+
+class Visit:
+    """One request of a browser, with who it is and the words to answer in."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self._request = bottle.request
+        self._environ: Mapping[str, Any] = bottle.request.environ
+        self._cookies: list[tuple[str, str, dict[str, Any]]] = []
+        # What a page asks by itself does not keep somebody logged in who has left.
+        find = site.sessions.look_at if self._is_by_itself else site.sessions.find
+        self.session: Session | None = find(self.cookie(self.cookie_name))
+        self.words: Words = words_for(self._language(), site.device.zone)
+
+    @property
+    def _is_by_itself(self) -> bool:
+        return self._request.path.startswith(LIVE) or "X-Part" in self._request.headers
+
+    @property
+    def is_tls(self) -> bool:
+        """Whether the connection is encrypted."""
+        return bool(self._environ.get("wsgi.url_scheme") == "https")
+
+    @property
+    def cookie_name(self) -> str:
+        """The cookie that holds the session on this kind of connection."""
+        return _TLS_COOKIE if self.is_tls else _COOKIE
+
+    @property
+    def address(self) -> str:
+        """The client's address."""
+        return str(self._environ.get("REMOTE_ADDR", ""))
+
+    @property
+    def own_address(self) -> str:
+        """The address of ours that was reached."""
+        address = str(self._environ.get("SERVER_ADDR", ""))
+        return f"[{address}]" if ":" in address else address
+
+    @property
+    def is_beside(self) -> bool:
+        """Whether whoever asks has joined the access point."""
+        return self.site.device.is_on_access_point(str(self._environ.get("SERVER_ADDR", "")), self.address)
+
+    @property
+    def may_offer_time(self) -> bool:
+        """Whether the time of this browser may be taken where the device has none; see `otppi.web.timeoffer`."""
+        return self.is_beside and self.host == self.own_address
+
+    @property
+    def agent(self) -> str:
+        """What the browser says it is."""
+        return str(self._request.get_header("User-Agent", ""))[:200]
+
+    @property
+    def host(self) -> str:
+        """The name or address that the browser used, without the port."""
+        return _host_of(f"//{self._request.get_header('Host', '')}")
+
+    @property
+    def path(self) -> str:
+        """The path that was asked for, with its query."""
+        query = self._environ.get("QUERY_STRING", "")
+        return str(self._request.path) + (f"?{query}" if query else "")
+
+    @property
+    def wants_json(self) -> bool:
+        """Whether a script of the page asks."""
+        return _JSON in self._request.get_header("Accept", "")
+
+    @property
+    def is_to_us(self) -> bool:
+        """Whether the host name is one of ours: an address, or a name that the device has."""
+        host = self.host
+        try:
+            ipaddress.ip_address(host)
+        except ValueError:
+            return host in self.site.device.host_names()
+        return True
+
+    @property
+    def is_same_site(self) -> bool:
+        """Whether a request comes from our own page; old browsers that do not say are told by the token alone."""
+        fetch_site = self._request.get_header("Sec-Fetch-Site", "same-origin")
+        origin = self._request.get_header("Origin")
+        host = self._request.get_header("Host", "").lower()
+        return fetch_site in ("same-origin", "none") and (
+            origin is None or urlsplit(origin).netloc.lower() == host
+        )
+
+    @property
+    def csrf_given(self) -> str:
+        """The token that came with the request."""
+        return str(self._request.get_header("X-CSRF-Token") or self.form("csrf"))
+
+    @property
+    def has_page_token(self) -> bool:
+        """Whether the request brings the token of the session's pages."""
+        return self.session is not None and hmac.compare_digest(
+            self.csrf_given.encode(), self.session.csrf.encode()
+        )
+
+    @property
+    def authorization(self) -> str:
+        """What a program shows instead of a session."""
+        return str(self._request.get_header("Authorization", ""))
+
+    @property
+    def has_body(self) -> bool:
+        """Whether something was sent."""
+        return bool(self._request.content_length > 0)
+
+    @property
+    def came_from(self) -> str:
+        """The page of ours that the request came from."""
+        referrer = urlsplit(self._request.get_header("Referer", ""))
+        own = referrer.netloc.lower() == self._request.get_header("Host", "").lower()
+        return local(referrer.path + (f"?{referrer.query}" if referrer.query else "")) if own else "/"
+
+    @property
+    def caller(self) -> Caller:
+        """Who calls the functions of the device."""
+        if self.session is None:
+            raise Unauthorized("log-in required")
+        return Caller(user=self.session.user, role=self.session.role, address=self.address)
+
+    def call(self, name: str, /, **args: Any) -> Any:  # noqa: ANN401 - JSON
+        """Call a function of the device in the name of who visits; see `Functions.call`."""
+        return self.site.functions.call(name, self.caller, args)
+
+    def can(self, name: str) -> bool:
+        """Whether the device has this function and who visits may call it."""
+        return self.session is not None and self.site.functions.may(self.session.role, name)
+
+    @property
+    def environ(self) -> Mapping[str, Any]:
+        """The request as the web server describes it."""
+        return self._environ
+
+    @property
+    def last_event_id(self) -> str:
+        """The last news that a stream had before it broke."""
+        return str(self._request.get_header("Last-Event-ID", ""))
+
+    def form(self, name: str, default: str = "") -> str:
+        """Return a field of the posted form."""
+        value = self._request.forms.getunicode(name)
+        return default if value is None else str(value)
+
+    def form_all(self, name: str) -> list[str]:
+        """Return all fields of this name."""
+        return [str(one) for one in self._request.forms.decode().getall(name)]
+
+    def form_items(self) -> dict[str, str]:
+        """Return every field once, without the token."""
+        return {str(key): str(one) for key, one in self._request.forms.decode().items() if key != "csrf"}
+
+    def ticked(self, name: str) -> bool:
+        """Whether a box is ticked."""
+        return bool(self.form(name))
+
+    def file(self, name: str) -> tuple[str, bytes]:
+        """Return name and content of an uploaded file; both empty if there is none."""
+        upload = self._request.files.get(name)
+        return ("", b"") if upload is None else (str(upload.filename), upload.file.read())
+
+    def query(self, name: str, default: str = "") -> str:
+        """Return a part of the query."""
+        value = self._request.query.getunicode(name)
+        return default if value is None else str(value)
+
+    def query_number(self, name: str, default: int = 0) -> int:
+        """Return a whole number from the query, never below 0; the default for anything else."""
+        value = self.query(name)
+        return int(value) if re.fullmatch("[0-9]{1,9}", value) else default
+
+    def document(self) -> Any:  # noqa: ANN401 - whatever came
+        """Return the JSON body.
+
+        Raises:
+            BadRequest: It is none.
+        """
+        try:
+            return json.loads(self._request.body.read(_LONGEST_JSON_BYTES))
+        except (ValueError, RecursionError):
+            raise BadRequest("", "the body is not JSON") from None
+
+    def page(self, template: str, status: int = 200, **values: Any) -> Response:  # noqa: ANN401 - for the template
+        """Answer with a page."""
+        words = self.words
+        body = render(
+            template,
+            {
+                "visit": self,
+                "words": words,
+                "_": words,
+                "many": words.many,
+                "said": words.said,
+                "session": self.session,
+                "device_name": self.site.device.name(),
+                "version": self.site.version,
+                "languages": LANGUAGES,
+                "live_from": self.site.facts["live"].newest(),
+                "https_port": self.site.device.admin_ports()[1],
+                "groups": self._groups(),
+                "told": self._taken_messages(),
+                **values,
+            },
+        )
+        headers = {"Content-Type": "text/html; charset=utf-8", "Cache-Control": "no-store"}
+        return Response(body, status=status, headers=headers)
+
+    def json(self, document: object, status: int = 200) -> Response:
+        """Answer a script or another program."""
+        headers = {"Content-Type": _JSON, "Cache-Control": "no-store"}
+        return Response(json.dumps(document), status=status, headers=headers)
+
+    def download(self, name: str, content_type: str, body: Any) -> Response:  # noqa: ANN401 - bytes or an iterator
+        """Answer with a file to keep; the name has letters, digits, dots and hyphens only."""
+        headers = {
+            "Content-Type": content_type,
+            "Cache-Control": "no-store",
+            "Content-Disposition": f'attachment; filename="{name}"',
+        }
+        return Response(body, headers=headers)
+
+    def redirect(self, path: str, text: str = "", level: str = "good") -> Response:
+        """Lead the browser on, where it reads the text: good, warn or bad."""
+        if text:
+            self.tell(text, level)
+        return Response(status=303, headers={"Location": path, "Cache-Control": "no-store"})
+
+    def tell(self, text: str, level: str = "good") -> None:
+        """Show a text on the next page of this session."""
+        if self.session is not None:
+            told = self.site.told.setdefault(self.session.id, [])
+            if (level, text) not in told:  # a button that was pressed twice
+                told.append((level, text))
+
+    def refusal(self, error: OtpPiError) -> Response:
+        """Answer what a function refused: scripts get JSON, buttons go back to their page, pages say so."""
+        text = self.error_text(error)
+        if self.wants_json:
+            return self.json({"error": text, "fields": self.field_errors(error)}, status=error.status)
+        if self._request.method == "POST" and self.session is not None:
+            return self.redirect(self.came_from, text, "bad")
+        return self.page("error.html", status=error.status, title=self.words("That did not work"), text=text)
+
+    def error_text(self, error: OtpPiError) -> str:
+        """Return an error in the reader's words."""
+        if isinstance(error, SettingsError):
+            return "; ".join(self.words.said(reason) for reason in error.errors.values())
+        return self.words.said(str(error))
+
+    def field_errors(self, error: OtpPiError) -> dict[str, str]:
+        """Return the reasons by the names of form fields; what is of no field has an empty name."""
+        if isinstance(error, SettingsError):
+            return {_field_of(place): self.words.said(reason) for place, reason in error.errors.items()}
+        if isinstance(error, BadRequest):
+            reason = str(error).removeprefix(f"{error.field}: ")
+            return {error.field: self.words.said(reason)}
+        return {"": self.words.said(str(error))}
+
+    def place_errors(self, error: OtpPiError) -> dict[str, str]:
+        """Return the reasons by dotted names of settings; what is of no setting has an empty name."""
+        if isinstance(error, SettingsError):
+            return {place: self.words.said(reason) for place, reason in error.errors.items()}
+        return {"": self.words.said(str(error))}
+
+    def lost(self) -> Response:
+        """Say that there is no such page."""
+        words = self.words
+        return self.page(
+            "error.html", status=404, title=words("Not found"), text=words("There is no such page.")
+        )
+
+    def set_cookie(self, name: str, value: str, **options: Any) -> None:  # noqa: ANN401 - of bottle
+        """Give the browser a cookie that no script can read."""
+        self._cookies.append(
+            (
+                name,
+                value,
+                {"path": "/", "httponly": True, "samesite": "lax", "secure": self.is_tls, **options},
+            )
+        )
+
+    def remember(self, token: str) -> None:
+        """Bind the browser to a session; an empty token ends it."""
+        self.set_cookie(self.cookie_name, token, **({} if token else {"max_age": 0}))
+        self.session = self.site.sessions.find(token)
+
+    def cookie(self, name: str) -> str:
+        """Return a cookie of the browser."""
+        return str(self._request.get_cookie(name) or "")
+
+    def finished(self, response: Response) -> Response:
+        """Add to a response what every answer has."""
+        for name, value in SECURITY_HEADERS.items():
+            response.headers.setdefault(name, value)
+        for name, value, options in self._cookies:
+            response.set_cookie(name, value, **options)
+        return response
+
+    def _language(self) -> str:
+        if self.session is not None and self.session.language:
+            return self.session.language
+        chosen = self._request.get_cookie(LANGUAGE_COOKIE) or ""
+        return chosen if chosen in LANGUAGES else language_of(self._request.get_header("Accept-Language", ""))
+
+    def _groups(self) -> list[tuple[str, list[Any]]]:
+        if self.session is None:
+            return []
+        role, functions = self.session.role, self.site.functions
+        shown = (
+            (title, [one for one in entries if not one.needs or functions.may(role, one.needs)])
+            for title, entries in GROUPS
+        )
+        return [(title, entries) for title, entries in shown if entries]
+
+    def _taken_messages(self) -> list[tuple[str, str]]:
+        return self.site.told.pop(self.session.id, []) if self.session is not None else []
+
+
+def local(path: str) -> str:
+    """Return a path of this site, and the first page for anything that leads elsewhere."""
+    return path if _LOCAL_PATH.fullmatch(path) else "/"
+
+
+def _host_of(url: str) -> str:
+    try:
+        return (urlsplit(url).hostname or "").lower()
+    except ValueError:
+        return ""
+
+
+def _field_of(place: str) -> str:
+    # `section.field` and `section.item.field`; an item's id may have dots in it, a field has none.
+    return place.rpartition(".")[2] if "." in place else ""

@@ -1,0 +1,146 @@
+"""What ten open pages with live news cost, and whether messages are any slower for them."""
+
+import contextlib
+import select
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tests.bench import processes
+from tests.bench.burst import one_burst
+from tests.bench.caller import Connection, sms
+from tests.bench.rig import Rig
+from tests.bench.rows import CouldNotMeasure, Extent, Measurement, Reading, Readings, RowSpec
+from tests.bench.statistics_of import median
+
+_MONITORS = 10
+_MESSAGES_PER_S = 20
+_LIMIT_S = 30.0
+_PROGRAM = "tests.bench.monitored"
+
+
+@dataclass(frozen=True)
+class _Pace:
+    cpu_share: float  # of a core, the gateway alone
+    median_ms: float
+
+
+class _Monitors:
+    """Pages that listen, all read by one thread."""
+
+    def __init__(self, port: int) -> None:
+        self.events = 0
+        self._sockets = [_listening(port) for _ in range(_MONITORS)]
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._read, name="monitors")
+        self._thread.start()
+
+    def close(self) -> None:
+        """Close all pages."""
+        self._stopped.set()
+        self._thread.join()
+        for one in self._sockets:
+            one.close()
+
+    def _read(self) -> None:
+        while not self._stopped.is_set():
+            for one in select.select(self._sockets, [], [], 0.1)[0]:
+                data = one.recv(65_536)
+                if not data:
+                    return
+                self.events += data.count(b"data: ")
+
+
+def _listening(port: int) -> socket.socket:
+    sock = socket.create_connection(("127.0.0.1", port), timeout=_LIMIT_S)
+    sock.sendall(b"GET /live/stream HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+    if not sock.recv(12).endswith(b" 200"):
+        sock.close()
+        raise CouldNotMeasure("a monitor was not let in")
+    return sock
+
+
+@contextlib.contextmanager
+def _monitors(port: int) -> Iterator[_Monitors]:
+    monitors = _Monitors(port)
+    try:
+        yield monitors
+    finally:
+        monitors.close()
+
+
+def _paced(rig: Rig, first: int, count: int) -> _Pace:
+    connection = Connection(rig.port)
+    took_ms = []
+    cpu_s, began_s = processes.cpu_s(rig.pid), time.monotonic()
+    try:
+        for turn in range(count):
+            time.sleep(max(0.0, began_s + turn / _MESSAGES_PER_S - time.monotonic()))
+            answer = connection.exchange(sms(first + turn), _LIMIT_S)
+            if answer.code != "0000":
+                raise CouldNotMeasure(f"a message was answered with {answer.code}")
+            took_ms.append(1000 * answer.took_s)
+    finally:
+        connection.close()
+    share = (processes.cpu_s(rig.pid) - cpu_s) / (time.monotonic() - began_s)
+    return _Pace(share, median(took_ms))
+
+
+def _run(extent: Extent) -> Readings:
+    times, count, turns = extent.pick(3, 1), extent.pick(1000, 150), extent.pick(200, 40)
+    first = 0
+    quiet_bursts, watched_bursts = [], []
+    with Rig(extent, modems=4, program=_PROGRAM) as rig:
+        rig.warm_up()
+        quiet = _paced(rig, first, turns)
+        with _monitors(rig.port) as monitors:
+            watched = _paced(rig, first := first + turns, turns)
+            events = monitors.events
+        first += turns
+        for _ in range(times):
+            quiet_bursts.append(one_burst(rig, first, count).per_second)
+            with _monitors(rig.port):
+                watched_bursts.append(one_burst(rig, first := first + count, count).per_second)
+            first += count
+    per_page_s = events / _MONITORS / (turns / _MESSAGES_PER_S)
+    if per_page_s < 1:
+        raise CouldNotMeasure(f"the monitors were told {per_page_s:.1f} events a second")
+    without, beside = median(quiet_bursts), median(watched_bursts)
+    return {
+        "monitors_cpu_percent": Reading(
+            100 * (watched.cpu_share - quiet.cpu_share),
+            f"{per_page_s:.0f} events/s for each page; the messages themselves {quiet.cpu_share:.1%}",
+        ),
+        "monitors_burst_percent": Reading(
+            100 * beside / without, f"{beside:.0f} messages/s, without monitors {without:.0f}"
+        ),
+        "monitors_delay_ms": Reading(
+            watched.median_ms - quiet.median_ms,
+            f"{watched.median_ms:.2f} ms, without {quiet.median_ms:.2f} ms",
+        ),
+    }
+
+
+MONITORS = Measurement(
+    name="monitors",
+    rows=(
+        RowSpec(
+            key="monitors_cpu_percent",
+            title="10 open monitors, 20 messages/s",
+            unit="% of a core",
+            at_most=5.0,
+        ),
+        RowSpec(
+            key="monitors_burst_percent",
+            title="Burst beside 10 open monitors, of that without",
+            unit="%",
+            at_least=90.0,
+        ),
+        RowSpec(
+            key="monitors_delay_ms", title="Answer beside 10 open monitors, later by", unit="ms", at_most=1.0
+        ),
+    ),
+    run=_run,
+)
