@@ -31,7 +31,23 @@ PO, MO = FOLDER / "otppi.po", FOLDER / "otppi.mo"
 _KEYWORDS = {"_": None, "N_": None, "words": None, "many": (1, 2)}
 # Where lower layers make sentences that people read. Layers of the command line and of tests are no such place.
 _PACKAGES = ("model", "settings", "gateway", "modems", "system", "services", "wsgi", "lib")
-_LEFT_OUT = ("cli", "docs.py", "demo.py", "preset", "first_boot", "personalise", "brochure", "metrics")
+_LEFT_OUT = (
+    *(
+        "brochure",
+        "cli",
+        "commands.py",
+        "demo.py",
+        "docs.py",
+        "doctor.py",
+        "first_boot",
+        "metrics",
+        "modem_doctor",
+    ),
+    *("personalise", "personality", "preset", "recording", "redaction"),
+)
+# What these say first is the name of a field or of a reason, and not for people.
+_NAMED_FIRST = frozenset({"BadRequest", "HostRefused"})
+_LEAST_LETTERS = 3
 # Calls whose texts are shown: every class of errors (by its name), and these.
 _CALLS = frozenset({"Check", "NotAccepted", "Verdict", "Finding", "said_below"})
 _ARGUMENTS = frozenset(
@@ -44,10 +60,15 @@ _GAP = "{}"
 def gathered() -> dict[str | tuple[str, str], None]:
     """Return every text once, in a stable order; plural ones as pairs."""
     found: dict[str | tuple[str, str], None] = {}
-    for text in (*_of_pages(), *_of_settings(), *_of_lower_layers()):
+    below = (text for text in _of_lower_layers() if _has_words(text))
+    for text in (*_of_pages(), *_of_settings(), *below):
         if text:
             found.setdefault(text)
     return found
+
+
+def _has_words(text: str) -> bool:
+    return sum(letter.isalpha() for letter in text) >= _LEAST_LETTERS
 
 
 def _of_pages() -> Iterator[str | tuple[str, str]]:
@@ -66,7 +87,9 @@ def _of_settings() -> Iterator[str]:
         yield section.title
         yield section.description
         for setting in section.describe():
-            yield from (setting.title, setting.help, setting.limits, setting.shape, setting.unit)
+            yield from (setting.title, setting.help, setting.shape, setting.unit)
+            if setting.limits not in (setting.pattern, ", ".join(setting.choices)):
+                yield setting.limits
             yield from (one for one in setting.choices if one.islower() and one.isalpha())
 
 
@@ -80,7 +103,8 @@ def _of_lower_layers() -> Iterator[str]:
 def _shown_in(tree: ast.Module) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and _is_shown(node):
-            for value in (*node.args, *(one.value for one in node.keywords)):
+            shown = node.args[1:] if _name_of(node) in _NAMED_FIRST else node.args
+            for value in (*shown, *(one.value for one in node.keywords)):
                 yield from _sentences(value)
         elif isinstance(node, ast.keyword) and node.arg in _ARGUMENTS:
             yield from _sentences(node.value)
@@ -126,8 +150,12 @@ def _of_assignment(node: ast.Assign | ast.AnnAssign) -> Iterator[str]:
         yield from (text for text in _sentences(node.value) if " " in text)
 
 
+def _name_of(call: ast.Call) -> str:
+    return call.func.id if isinstance(call.func, ast.Name) else str(getattr(call.func, "attr", ""))
+
+
 def _is_shown(call: ast.Call) -> bool:
-    name = call.func.id if isinstance(call.func, ast.Name) else getattr(call.func, "attr", "")
+    name = _name_of(call)
     if name == "__init__" and isinstance(call.func, ast.Attribute):
         return isinstance(call.func.value, ast.Call) and getattr(call.func.value.func, "id", "") == "super"
     return name in _CALLS or (name in _ERROR_CLASSES)
@@ -146,12 +174,9 @@ def _sentences(node: ast.expr) -> Iterator[str]:
     """The texts of an expression: constants, f-strings with gaps, and those of the parts that may become its value."""
     match node:
         case ast.Constant(value=str(text)):
-            if any(letter.isalpha() for letter in text):
-                yield text
+            yield text
         case ast.JoinedStr():
-            text = _with_gaps(node)
-            if sum(letter.isalpha() for letter in text) > 2:  # less is a unit or a sign
-                yield text
+            yield _with_gaps(node)
             inner = (one.value for one in node.values if isinstance(one, ast.FormattedValue))
             yield from (text for one in inner for text in _sentences(one) if " " in text)
         case ast.BinOp(op=ast.Add()):

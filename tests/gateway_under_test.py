@@ -18,11 +18,14 @@ from otppi.gateway.policy import SmsSettings
 from otppi.lib.clock import SystemClock
 from otppi.model.ports import Stick
 from otppi.modems.settings import ModemSettings
+from otppi.services.ending import Ending
 from otppi.services.folders import StateFolder
 from otppi.services.gateway import Gateway
 from otppi.services.hosts import desk
+from otppi.settings.store import SettingsStore
 from otppi.sim.line import SimLine, SimModems
 from otppi.sim.magic import MagicTimes
+from otppi.system.clock.keeper import ClockKeeper
 from otppi.web.settings import AdminSettings
 
 USER, PASSWORD = "shop", "correct horse battery"
@@ -73,6 +76,7 @@ class GatewayUnderTest:
     on_desk: bool = False  # with a simulated host to look after
     sticks: Callable[[], Sequence[Stick]] | None = None  # where that host looks for modems
     restart_usb: Callable[[str], None] | None = None  # how it switches one off and on
+    own_clock: Callable[[SettingsStore], ClockKeeper] | None = None  # whose clock is set from the pages
 
     def __post_init__(self) -> None:
         self.port = self.free_port()
@@ -87,6 +91,7 @@ class GatewayUnderTest:
                 one.name, one.personality, submit_s=one.submit_s, pin=one.pin, imei=one.imei, keep_log=True
             )
         self.gateway: Gateway | None = None
+        self.ending = Ending()  # nobody waits for it but a test
         self.host_said: list[str] = []
 
     def start(self) -> None:
@@ -101,16 +106,22 @@ class GatewayUnderTest:
             StateFolder.prepared(self.state_dir),
             self.runtime_dir,
             clock=clock,
+            ending=self.ending,
             host=(
-                lambda _: replace(
-                    desk(clock, self.host_said.append), modem_sticks=self.sticks, restart_usb=self.restart_usb
+                lambda store: replace(
+                    desk(clock, self.host_said.append),
+                    modem_sticks=self.sticks,
+                    restart_usb=self.restart_usb,
+                    clock=self.own_clock(store) if self.own_clock is not None else None,
                 )
             )
             if self.on_desk
             else None,
         )
         store = gateway.store
-        store.update(AdminSettings, {"host": "127.0.0.1", "http_port": self.admin_port, "https_enabled": False})
+        store.update(
+            AdminSettings, {"host": "127.0.0.1", "http_port": self.admin_port, "https_enabled": False}
+        )
         store.update(
             ApiSettings,
             {

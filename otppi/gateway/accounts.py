@@ -6,7 +6,7 @@ import logging
 import secrets
 import threading
 from collections.abc import Mapping
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from otppi.gateway.guessing import OneAtATime
 from otppi.gateway.limits import Rule, SlidingLimit
@@ -26,7 +26,7 @@ _WRONG_PASSWORDS = Rule(limit=20, window_s=60.0)
 _LOG_LINES = Rule(limit=1, window_s=60.0)
 _LONGEST_LOOK_S = 10.0
 _LONGEST_USER_NAME = 64
-LANGUAGES = ("en", "id")
+LANGUAGES: Final[Mapping[str, str]] = {"en": "English", "id": "Bahasa Indonesia"}
 TOTP_SECRET = r"[A-Z2-7]{32}"  # noqa: S105 - its form: 160 bits in base32, RFC 4226, 4, R6
 
 
@@ -34,9 +34,21 @@ class ApiUser(Section, key="api_users", title="API users", reset_flag="RESET_API
     """Accounts that may use the REST API; the id of an entry is the user name."""
 
     password: str = password(min_length=8, help="Password for Basic authentication.")
-    name: str = text(default="", pattern=r".{0,100}", help="Whose account it is.")
-    email: str = text(default="", pattern=r".{0,254}", help="Contact of the account's owner.")
-    phone: str = text(default="", pattern=r"[0-9+ ()-]{0,30}", help="Contact of the account's owner.")
+    name: str = text(
+        default="", pattern=r".{0,100}", shape="at most 100 characters", help="Whose account it is."
+    )
+    email: str = text(
+        default="",
+        pattern=r".{0,254}",
+        shape="at most 254 characters",
+        help="Contact of the account's owner.",
+    )
+    phone: str = text(
+        default="",
+        pattern=r"[0-9+ ()-]{0,30}",
+        shape="at most 30 digits, spaces and signs of a phone number",
+        help="Contact of the account's owner.",
+    )
     active: bool = boolean(default=True, help="Off, the account is refused.")
     blocked: bool = boolean(default=False, help="On, the account is refused.")
 
@@ -45,17 +57,29 @@ class Administrator(Section, key="admins", title="Administrators", reset_flag="R
     """Accounts that may use the admin pages; the id of an entry is the user name."""
 
     password: str = password(min_length=10, help="Password for the admin pages.")
-    name: str = text(default="", pattern=r".{0,100}", help="Whose account it is.")
-    email: str = text(default="", pattern=r".{0,254}", help="Where a forgotten password is reset.")
-    phone: str = text(default="", pattern=r"[0-9+ ()-]{0,30}", help="Where a forgotten password is reset.")
+    name: str = text(
+        default="", pattern=r".{0,100}", shape="at most 100 characters", help="Whose account it is."
+    )
+    email: str = text(
+        default="",
+        pattern=r".{0,254}",
+        shape="at most 254 characters",
+        help="Where a forgotten password is reset.",
+    )
+    phone: str = text(
+        default="",
+        pattern=r"[0-9+ ()-]{0,30}",
+        shape="at most 30 digits, spaces and signs of a phone number",
+        help="Where a forgotten password is reset.",
+    )
     role: str = choice(
-        tuple(reversed(Role)),
+        {Role.OWNER: "Owner", Role.OPERATOR: "Operator", Role.VIEWER: "Viewer"},
         default=Role.OWNER,
         help="A viewer sees how the device is; an operator also sends, reads the inbox and looks after modems; an "
         "owner also changes settings.",
     )
     language: str = choice(
-        ("", *LANGUAGES), default="", help="Language of the pages; empty follows the browser."
+        {"": "As the browser wants", **LANGUAGES}, default="", help="Language of the pages."
     )
     totp_secret: str = secret(
         default="",
@@ -132,6 +156,15 @@ class ApiAccounts:
         self._lock = threading.Lock()
         self._looked_at: dict[tuple[str, bytes], threading.Event] = {}
         self._slow = OneAtATime()
+        self._used: dict[str, tuple[float, str]] = {}  # user: when last on the boot clock, and from where
+
+    def used(self) -> Mapping[str, Mapping[str, object]]:
+        """Return when and from where each API user was last let in since the service started."""
+        now = self._clock.boot_s()
+        return {
+            user: {"before_s": round(now - at_s), "address": address}
+            for user, (at_s, address) in dict(self._used).items()
+        }
 
     def check(self, user: str, clear: str, address: str) -> None:
         """Let an API user pass.
@@ -147,6 +180,7 @@ class ApiAccounts:
         account = self._store.items(ApiUser).get(user)
         if account is None or not account.active or account.blocked:
             raise Unauthorized("the account is switched off")
+        self._used[user] = (self._clock.boot_s(), address)
 
     def _look_closely(self, user: str, clear: str, digest: bytes, address: str) -> None:
         """Verify by the slow hash; of many callers with the same password at once, one does it for all."""

@@ -26,6 +26,8 @@ _FREE_TRIES = 5
 _LONGEST_WAIT_S = 60.0
 # Whoever gets here knows the password, and of a million codes three are right at any moment.
 _LONGEST_CODE_WAIT_S = 600.0
+# Time enough to find the phone, and a code comes every half minute.
+_HALF_WAY_S = 300
 _LOG_LINES = Rule(limit=1, window_s=60.0)
 _WRONG = "user name or password is wrong"
 _ISSUER = "OTP-Pi"
@@ -53,10 +55,20 @@ class AdminAccounts:
         self._waits = GrowingWaits(free=_FREE_TRIES, longest_s=_LONGEST_WAIT_S)
         self._code_waits = GrowingWaits(free=_FREE_TRIES, longest_s=_LONGEST_CODE_WAIT_S)
         self._told = SlidingLimit(_LOG_LINES)
+        self._half_way_key = secrets.token_bytes(32)
         self._codes = threading.Lock()
         self._used_steps: dict[str, tuple[str, int]] = {}  # user: secret, last step that was used
 
-    def log_in(self, user: str, clear: str, address: str, *, totp: str = "", known_browser: str = "") -> str:
+    def log_in(
+        self,
+        user: str,
+        clear: str,
+        address: str,
+        *,
+        totp: str = "",
+        known_browser: str = "",
+        half_way: str = "",
+    ) -> str:
         """Let an administrator in.
 
         Args:
@@ -65,6 +77,7 @@ class AdminAccounts:
             address: Where the request comes from.
             totp: The code of the authenticator app, if it was asked for.
             known_browser: What `browser_mark` once gave to this browser, if it still has it.
+            half_way: What `half_way_mark` gave when only the code was wanting; it stands for the password.
 
         Returns:
             The user name.
@@ -77,7 +90,7 @@ class AdminAccounts:
         """
         found = self.find(user)
         keys = self._keys_of(found or user, address, known_browser if found else "")
-        account = self._prove(found, clear, keys, address)
+        account = self._half_way(found, half_way) or self._prove(found, clear, keys, address)
         if account.totp_secret:
             self._ask_code(found, account.totp_secret, totp, keys, address)
         _forgive(self._waits, keys)
@@ -101,6 +114,11 @@ class AdminAccounts:
         """Return what a browser keeps to be known again when this user logs in; give it after a log-in."""
         nonce = secrets.token_hex(_MARK_BYTES)
         return f"{nonce}.{self._signature(user, nonce)}"
+
+    def half_way_mark(self, called: str) -> str:
+        """Return what stands for the password for some minutes; give it to who had that right and lacked a code."""
+        until_s = str(int(self._clock.boot_s()) + _HALF_WAY_S)
+        return f"{until_s}.{self._half_way_signature(self.find(called), until_s)}"
 
     def find(self, called: str) -> str:
         """Return the user name of who is called so: by it, or by e-mail address or phone number; empty if nobody is.
@@ -239,6 +257,21 @@ class AdminAccounts:
             )
         except pyotp.OTPVerificationError:
             return None
+
+    def _half_way(self, user: str, mark: str) -> Administrator | None:
+        """Return the account if this mark is one for it as it is now, and counts still."""
+        until_s, _, signature = mark.encode("ascii", "replace").decode().partition(".")
+        account = self._store.items(Administrator).get(user)
+        if account is None or not account.is_usable:
+            return None
+        if not hmac.compare_digest(signature, self._half_way_signature(user, until_s)):
+            return None
+        return account if self._clock.boot_s() < int(until_s) else None
+
+    def _half_way_signature(self, user: str, until_s: str) -> str:
+        account = self._store.items(Administrator).get(user)
+        stored = (account.password, account.totp_secret) if account is not None else ("", "")
+        return keyed_hash(self._half_way_key, "half way", user, until_s, *stored).hex()
 
     def _keys_of(self, user: str, address: str, known_browser: str) -> _Keys:
         nonce, _, signature = known_browser.encode("ascii", "replace").decode().partition(".")

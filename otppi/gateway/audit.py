@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from otppi.gateway.limits import Rule, SlidingLimit
 from otppi.lib.atomicfile import previous_copy, private_folder, sync_folder
 from otppi.lib.clock import Clock
 from otppi.lib.linefile import LineFile
@@ -27,6 +28,8 @@ _MOST_WAITING = 1000
 _LONGEST_LINE = 16_384
 _LONGEST_TEXT = 200
 _MOST_ITEMS = 20
+_OF_STRANGERS = Rule(limit=100, window_s=3600.0)
+_ANYBODY = b"anybody"
 _DEEPEST = 4
 _NUMBERS = frozenset({"number", "receiver", "phone"})
 # Numbers also stand where no name tells them: ids of the block list, what somebody searched for.
@@ -49,6 +52,7 @@ class Audit:
         self._clock = clock
         self._file_bytes = file_bytes
         self._waiting: deque[Row] = deque(maxlen=_MOST_WAITING)
+        self._strangers = SlidingLimit(_OF_STRANGERS)
         self._disk = threading.Lock()
         self._is_failing = False
         self._news = threading.Event()
@@ -94,6 +98,21 @@ class Audit:
         }
         self._waiting.append(row)
         self._news.set()
+
+    def note_stranger(
+        self, *, user: str, address: str, what: str, details: Mapping[str, Any], outcome: str
+    ) -> None:
+        """Note what somebody did or tried who has not proven to be anybody; see `note`.
+
+        Of every hour it notes a hundred, so that a guesser cannot push out what was noted before.
+        """
+        now = self._clock.boot_s()
+        if self._strangers.wait_s(_ANYBODY, now) > 0:
+            return
+        self._strangers.take(_ANYBODY, now)
+        if self._strangers.wait_s(_ANYBODY, now) > 0:
+            details = {**details, "…": "more of it within the hour is not noted"}
+        self.note(user=user, address=address, what=what, details=details, outcome=outcome)
 
     def page(self, offset: int = 0, count: int = 50, user: str = "") -> dict[str, Any]:
         """Return rows, newest first, and how many there are; of one user if one is named.

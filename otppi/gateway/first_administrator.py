@@ -99,13 +99,10 @@ class FirstAdministrator:
         now = self._clock.boot_s()
         self._waits.refuse(mine, now)
         self._waits_in_all.refuse(everybodys, now)
-        # Counted first, so that of many guesses at once none is looked at for nothing.
-        self._waits.count(mine, now)
-        self._waits_in_all.count(everybodys, now)
         if not hmac.compare_digest(secret.strip().encode(), self._setup_secret().encode()):
+            self._waits.count(mine, now)
+            self._waits_in_all.count(everybodys, now)
             raise BadRequest("secret", "is not the set-up secret of this device")
-        self._waits.forgive(mine[0][1])
-        self._waits_in_all.forgive(_ALL)
 
     def _refuse_phone(self, phone: str) -> None:
         if not phone:

@@ -182,6 +182,8 @@ def _value(name: str, value: object) -> object:
         return HIDDEN
     if isinstance(value, Mapping):
         return {key: _value(str(key), one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_value(name, one) for one in value]
     return value
 
 

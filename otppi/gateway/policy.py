@@ -12,7 +12,9 @@ IMEI_WARNING = (
 class GeneralSettings(Section, key="general", title="General"):
     """The device as a whole."""
 
-    device_name: str = text(default="OTP-Pi", pattern=r"\S(.{0,38}\S)?", help="Name shown on pages.")
+    device_name: str = text(
+        default="OTP-Pi", pattern=r"\S(.{0,38}\S)?", shape="1 to 40 characters", help="Name shown on pages."
+    )
     drop_expired: bool = boolean(
         title="Drop expired messages",
         default=True,
@@ -57,7 +59,10 @@ class SmsSettings(Section, key="sms", title="Sending SMS", reset_flag="RESET_SMS
     """How the gateway sends text messages."""
 
     country_code: str = text(
-        default="62", pattern=r"[1-9][0-9]{0,2}", help="Country code put before national numbers (0812…)."
+        default="62",
+        pattern=r"[1-9][0-9]{0,2}",
+        shape="a country code, such as 62",
+        help="Country code put before national numbers (0812…).",
     )
     max_parts: int = integer(
         title="Most parts of a message",

@@ -30,6 +30,7 @@ class BadRequest(RequestError):
     def __init__(self, field: str, reason: str) -> None:
         super().__init__(f"{field}: {reason}" if field else reason)
         self.field = field
+        self.reason = reason
 
 
 class UnknownCommand(BadRequest):

@@ -49,7 +49,9 @@ class ModemSettings(Section, key="modems", title="Modems", reset_flag="RESET_MOD
         item_shape="digits with the country code first, such as 62812 and not 0812",
         help="Numbers that begin so are sent through this modem, written with their country code.",
     )
-    is_default: bool = boolean(default=False, help="Takes numbers that no modem has a prefix for.")
+    is_default: bool = boolean(
+        title="For all other numbers", default=False, help="Takes numbers that no modem has a prefix for."
+    )
     prices: tuple[str, ...] = listing(
         default=(),
         item_pattern=LINE,
@@ -60,7 +62,6 @@ class ModemSettings(Section, key="modems", title="Modems", reset_flag="RESET_MOD
         "prefixes of the line: 62811=0, 62811=50 after 100/month is a package of a hundred free parts, "
         "62811=50, 62811=1 after 10/day a promotion. The price of the moment decides: no dearer SIM is used to "
         "reach a promotion.",
-        title="Default modem",
     )
     quota_per_minute: int = integer(
         default=0, minimum=0, maximum=1_000, help="Parts of messages that the SIM may send; 0 is no limit."
@@ -103,6 +104,7 @@ class ModemSettings(Section, key="modems", title="Modems", reset_flag="RESET_MOD
     sim_pin: str = secret(
         default="",
         pattern=r"([0-9]{4,8})?",
+        shape="four to eight digits",
         help="PIN of the SIM card; empty if it has none.",
         title="SIM PIN",
     )
@@ -115,12 +117,14 @@ class ModemSettings(Section, key="modems", title="Modems", reset_flag="RESET_MOD
     balance_ussd: str = text(
         default="",
         pattern=r".{0,200}",
+        shape="at most 200 characters",
         help="Code for that, and the replies to its menus behind it, such as *888#>4; empty goes by the operator.",
         title="Balance USSD",
     )
     balance_pattern: str = text(
         default="",
         pattern=r".{0,400}",
+        shape="at most 400 characters",
         help="Regular expression for the answer, with the groups amount and, if it tells, valid_until; empty reads "
         "what is usual in Indonesia.",
         title="Pattern of the answer",
@@ -167,6 +171,7 @@ class ModemSettings(Section, key="modems", title="Modems", reset_flag="RESET_MOD
     apn_password: str = secret(
         default="",
         pattern=_APN_WORD,
+        shape=_APN_WORD_SHAPE,
         help="Password for the APN, where the operator wants one.",
         title="APN password",
     )

@@ -155,7 +155,7 @@ class AccountFunctions:
         try:
             self._accounts.set_password(by, new_password)
         except BadRequest as error:
-            raise BadRequest("new_password", str(error).removeprefix(f"{error.field}: ")) from None
+            raise BadRequest("new_password", error.reason) from None
 
     def begin_own_totp(self, *, by: str) -> Mapping[str, str]:
         """Return a new secret for an authenticator app, and the link for its QR code."""

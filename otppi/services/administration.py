@@ -58,6 +58,7 @@ class Administration:
             "modem.put": self.set_modem,
             "modem.price": self.price_modem,
             "api_user.add": self.add_api_user,
+            "api_user.put": self.put_api_user,
             "admin.add": self.add_administrator,
             "account.list": self.list_accounts,
             **BlockedNumbers(self._store).functions(),
@@ -267,6 +268,15 @@ class Administration:
         """Add an API user, or give an existing one a new password."""
         refuse_user_name(user)
         self._store.put(ApiUser, user, {"password": password})
+
+    def put_api_user(self, user: str, values: Mapping[str, Any], is_new: bool = False) -> None:
+        """Add an API user, or change one; what is not given stays as it is, and so does the password if empty."""
+        if is_new:
+            refuse_user_name(user)
+        elif user not in self._store.items(ApiUser):
+            raise BadRequest("user", "there is no such API user")
+        given = {name: value for name, value in values.items() if value or name != "password"}
+        self.put(ApiUser.key, user, given, is_new)
 
     def add_administrator(self, user: str, password: str) -> None:
         """Add an administrator, or give an existing one a new password."""

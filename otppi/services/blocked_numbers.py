@@ -43,7 +43,7 @@ class BlockedNumbers:
         wanted = _digits(search)
         found = [
             {"number": digits, "blocked": entry.blocked}
-            for digits, entry in reversed(entries.items())
+            for digits, entry in reversed(list(entries.items()))
             if not search or (wanted and wanted in digits)
         ]
         return {
@@ -67,7 +67,7 @@ class BlockedNumbers:
             try:
                 one = self._parsed(number)
             except BadRequest as error:
-                errors[f"numbers.{line}"] = str(error).removeprefix(f"{error.field}: ")
+                errors[f"numbers.{line}"] = error.reason
             else:
                 parsed[one.digits] = one
         if errors:

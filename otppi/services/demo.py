@@ -62,8 +62,9 @@ def run(state_dir: Path, ports: Ports) -> None:
         outbox = Outbox(phones, on_delivered=_show)
         with SimModems(state.path / "modems", on_message=outbox.deliver) as modems:
             for one, personality in zip(EXAMPLE, _PERSONALITIES, strict=True):
-                modems.add(one.name, personality, operator=one.name.replace("-", " ").capitalize())
-            new = modems.add(_NEW, _NEW_PERSONALITY, operator="Simnet")
+                operator = one.name.replace("-", " ").capitalize()
+                modems.add(one.name, personality, operator=operator, imei=_imei(one.name))
+            new = modems.add(_NEW, _NEW_PERSONALITY, operator="Simnet", imei=_imei(_NEW))
             clock = SystemClock()
             gateway = Gateway(
                 state,
@@ -83,6 +84,12 @@ def run(state_dir: Path, ports: Ports) -> None:
                 click.echo("Stopping …")
             finally:
                 gateway.stop()
+
+
+def _imei(name: str) -> str:
+    """Return an IMEI that no other modem has; its last digit, which checks the others, may be told as a zero."""
+    place = (*(one.name for one in EXAMPLE), _NEW).index(name)
+    return f"004999010{place:05d}0"  # 00499901 is a type allocation for tests
 
 
 def _stick(line: SimLine) -> Stick:
@@ -105,6 +112,7 @@ def _set_up(gateway: Gateway, modems_dir: Path, ports: Ports) -> str:
             {
                 "name": one.name,
                 "port": str(modems_dir / one.name),
+                "imei": _imei(one.name),
                 "prefixes": list(one.prefixes),
                 "is_default": one.is_default,
                 "prices": list(one.prices),

@@ -82,6 +82,7 @@ from otppi.web import admin_api
 from otppi.web.portal import Portal
 from otppi.web.settings import AdminSettings
 from otppi.web.timeoffer import TimeOffer
+from otppi.web.uploads import Uploads
 from otppi.wsgi.observability import Observability
 from otppi.wsgi.tls import CannotMakeCertificate
 
@@ -178,11 +179,13 @@ class Gateway:
         self.door = Door(commands, self.dispatcher, self.bus, lambda: store.get(SmsSettings).longest_wait_s)
         self._metrics = Metrics(self.bus, self.pool.snapshot, self.pool.waiting_for, self.ledger.report)
         self._threads = self._api_threads()
+        self._api_accounts = ApiAccounts(store, clock)
         self._rest_app, self._admin_app = self._apps()
         self._portal_app = bottle.Bottle()
         self.listeners = Listeners(self._plans, lambda: store.get(SmsSettings).longest_wait_s + _GRACE_S)
         self._certificates = Certificates(state.certificate, self._names, clock, self.listeners.changed)
         self._vitals = VitalSigns(state.path, clock)
+        uploads = Uploads(clock)
         self._jobs = Jobs(self.bus, clock)
         self._logs = Logs(has_journal=hands is not None and hands.is_board)
         administration = Administration(store, self.pool.snapshot)
@@ -200,7 +203,7 @@ class Gateway:
                 host=hands,
                 ending=ending or Ending(),
                 renew_certificate=self.listeners.changed,
-                duties=[self._vitals.sample],
+                duties=[self._vitals.sample, uploads.forget_old],
             )
             self._install_host_pages(self.appliance)
             if hands.modem_sticks is not None:
@@ -251,18 +254,22 @@ class Gateway:
             **self._vitals.functions(),
             **self._logs.functions(),
             **self._admin_site.functions(),
+            "api_user.used": self._api_accounts.used,
             "send": self.send_by_hand,
             "ussd": self._dial_by_hand,
             "ussd.cancel": self._cancel_by_hand,
             "balance.list": self._balances.listed,
             "balance.ask": self._balances.ask_now,
             "diagnose": self.diagnose,
+            "door.list": self.listeners.listed,
             "route": self.route,
             "cost": self.cost,
         }
         self._control = ControlServer(state.path, table)
         facts = {"confirm_network": self.appliance.network.confirm} if self.appliance is not None else {}
-        site = self._admin_site.install(self._admin_app, table, sent_report=self.sent_report, **facts)
+        site = self._admin_site.install(
+            self._admin_app, table, sent_report=self.sent_report, uploads=uploads, **facts
+        )
         ApiDocs(lambda: admin_api.description(site.functions, otppi.__version__)).install(self._admin_app)
 
     def start(self) -> None:
@@ -452,7 +459,7 @@ class Gateway:
         rest_app, admin_app = bottle.Bottle(), bottle.Bottle()
         rest = RestApi(
             door=self.door,
-            accounts=ApiAccounts(self.store, self._clock),
+            accounts=self._api_accounts,
             settings=lambda: self.store.get(ApiSettings),
             threads=self._threads,
         )

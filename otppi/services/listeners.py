@@ -5,6 +5,7 @@ import ssl
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import bottle
 
@@ -47,6 +48,7 @@ class Listeners:
         self._wakeup = Wakeup()
         self._stopping = False
         self._running: dict[Plan, WebServer] = {}
+        self._planned: Sequence[Plan] = ()
         self._problems: dict[str, str] = {}  # every planned listener by name; empty if it listens
         self._thread = threading.Thread(target=self._run, name="listeners", daemon=True)
 
@@ -62,6 +64,19 @@ class Listeners:
     def problems(self) -> tuple[tuple[str, str], ...]:
         """Return every planned listener with what keeps it from listening, or nothing."""
         return tuple(self._problems.items())
+
+    def listed(self) -> list[dict[str, Any]]:
+        """Return the web servers that the settings want, and what keeps each from listening."""
+        problems = self._problems
+        return [
+            {
+                "name": plan.name,
+                "host": plan.host,
+                "port": plan.port,
+                "problem": problems.get(plan.name, ""),
+            }
+            for plan in self._planned
+        ]
 
     def running(self) -> tuple[tuple[Plan, WebServer], ...]:
         """Return every listener that is open."""
@@ -98,6 +113,7 @@ class Listeners:
         for plan in [plan for plan in self._running if plan not in plans]:
             self._retire(self._running.pop(plan))
         self._problems = {plan.name: self._open(plan) for plan in plans}
+        self._planned = plans
 
     def _retire(self, server: WebServer) -> None:
         # Its port is free when this returns; whoever still waits for an answer there gets it.

@@ -46,7 +46,7 @@ class Logs:
 
     def functions(self) -> dict[str, Callable[..., Any]]:
         """Return the calls of the control socket; they take and return JSON values."""
-        own = {"log.list": self.lines, "log.text": self.text}
+        own: dict[str, Callable[..., Any]] = {"log.list": self.lines, "log.text": self.text}
         if not self._has_journal:
             return own
         return {**own, "log.journal": self.journal, "log.units": self.units}

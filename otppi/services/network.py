@@ -12,14 +12,14 @@ from otppi.lib.bus import Bus
 from otppi.lib.clock import Clock
 from otppi.model.checks import Check, Level
 from otppi.model.errors import HostError, SettingsError, SettingsNotSaved
-from otppi.model.events import NetworkOnTrial, SettingsChanged
+from otppi.model.events import SettingsChanged
 from otppi.model.network import InterfaceState, NetworkPlan
 from otppi.services.network_before import NETWORK_SECTIONS, SettingsBefore
 from otppi.settings.paths import ONLY
 from otppi.settings.section import Section
 from otppi.settings.store import Joint, SettingsStore
 from otppi.system.network import planning
-from otppi.system.network.keeper import NetworkKeeper
+from otppi.system.network.keeper import REPLACED, NetworkKeeper
 from otppi.system.network.planning import Born
 from otppi.system.network.radio import present_stations
 from otppi.system.network.settings import DhcpSettings, EthernetSettings, NetworkSettings, WlanSettings
@@ -125,7 +125,6 @@ class NetworkService:
         """Bring the network to the settings, and listen for changes; returns at once."""
         self._keeper.start(self._planned)
         self._bus.subscribe("network-settings", self._changed, SettingsChanged, lag_s=self._settle_s)
-        self._bus.subscribe("network-trials", self._note_end, NetworkOnTrial)
 
     def stop(self) -> None:
         """Leave the network alone; a change on trial goes back."""
@@ -177,7 +176,12 @@ class NetworkService:
 
     def outcome(self) -> dict[str, Any]:
         """Return what became of the last change, as JSON."""
-        return {"changes": self._changes, "settled": self._settled, "refusal": self._refusal}
+        return {
+            "changes": self._changes,
+            "settled": self._settled,
+            "is_open": self._has_open_change,
+            "refusal": self._refusal,
+        }
 
     def show(self) -> dict[str, Any]:
         """Return what the network really is, as JSON; waits.
@@ -236,27 +240,22 @@ class NetworkService:
                 plan,
                 previous,
                 self._store.get(NetworkSettings).confirm_s,
-                on_taken_back=lambda: self._go_back(agreed, previous),
+                on_taken_back=lambda reason: self._go_back(agreed, previous, reason),
                 is_wanted=lambda: self._planned is plan,
             )
         except HostError as error:
             log.error("the network cannot be changed now", extra={"fields": {"reason": str(error)}})  # noqa: TRY400
             if self._planned is plan:
-                self._refusal = str(error)
-                self._go_back(agreed, previous)
+                self._go_back(agreed, previous, str(error))
             return
         log.warning(
             "confirm the change of the network: otppi network trial tells the link",
             extra={"fields": {"address": trial.address}},
         )
 
-    def _note_end(self, event: NetworkOnTrial) -> None:
-        if event.state == "taken back":
-            self._refusal = event.reason
-
-    def _go_back(self, agreed: _Values, previous: NetworkPlan) -> None:
+    def _go_back(self, agreed: _Values, previous: NetworkPlan, reason: str) -> None:
         with self._store.exclusively(), self._hands_free():
-            self._planned = previous
+            self._planned, self._refusal = previous, reason
             try:
                 self._store.replace({section: {ONLY: values} for section, values in agreed.items()})
                 self._before.forget()
@@ -270,6 +269,8 @@ class NetworkService:
             previous, plan = self._planned, self._plan(self._present())
             self._planned = plan
             self._clash = ""
+            if self._has_open_change:
+                self._refusal = REPLACED
             self._agree()
         if plan == previous and self._keeper.trial is None:
             return

@@ -26,6 +26,7 @@ class VitalSigns:
         self._volumes = {_STATE: state_dir, _ROOT: root}
         self._history = History()
         self._sampling = threading.Lock()
+        self._model = _model(root)
         # Each counts since its own last time.
         self._processor, self._sampled_processor = (Processor(clock.boot_s, root) for _ in range(2))
 
@@ -50,6 +51,7 @@ class VitalSigns:
         vitals = read_vitals(self._processor, self._volumes, self._root)
         host = vitals.host
         return {
+            "model": self._model,
             "cpu_percent": _rounded(vitals.cpu_percent),
             "load": vitals.load,
             "uptime_s": vitals.uptime_s,
@@ -76,6 +78,14 @@ class VitalSigns:
         offset_s = self._clock.wall_s() - boot_s
         found = self._history.rows(boot_s - hours * _HOUR_S, is_long=hours > _DAY_HOURS)
         return [_as_json(sample, offset_s) for sample in found]
+
+
+def _model(root: Path) -> str | None:
+    """Return what a board calls itself."""
+    try:
+        return (root / "proc/device-tree/model").read_text().rstrip("\0")
+    except OSError:
+        return None
 
 
 def _as_json(sample: Sample, offset_s: float) -> dict[str, Any]:

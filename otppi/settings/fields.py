@@ -227,9 +227,20 @@ def listing(
     )
 
 
-def secret(*, default: str = _REQUIRED, pattern: str = "", help: str, title: str = "", rule: str = "") -> str:
+def secret(
+    *,
+    default: str = _REQUIRED,
+    pattern: str = "",
+    shape: str = "",
+    help: str,
+    title: str = "",
+    rule: str = "",
+) -> str:
     """Declare a text that is sealed on the disk and never shown."""
-    return cast("str", _declare(Kind.SECRET, default, pattern=pattern, help=help, title=title, rule=rule))
+    return cast(
+        "str",
+        _declare(Kind.SECRET, default, pattern=pattern, shape=shape, help=help, title=title, rule=rule),
+    )
 
 
 def password(

@@ -312,8 +312,7 @@ class SimModems:
             load_personality(personality) if isinstance(personality, str) else personality,
             card,
             self._network,
-            # 00499901 is a type allocation for tests; some modems tell a zero in the place of the check digit.
-            imei=imei or f"004999010{place:05d}0",
+            imei=imei or f"004999010{place:06d}",  # 00499901 is a type allocation for tests
             submit_s=submit_s,
         )
         record = Record(name, self._changed)

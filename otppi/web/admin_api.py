@@ -2,27 +2,40 @@
 
 import inspect
 import json
+import logging
 from collections.abc import Mapping
 from typing import Any
 
 from otppi.gateway.functions import Caller, Functions, parameters
-from otppi.model.errors import BadRequest, OtpPiError, Unauthorized
+from otppi.model.errors import BadRequest, DeviceError, OtpPiError, Unauthorized
 from otppi.web.site import Response, Route, Visit
+
+log = logging.getLogger(__name__)
 
 _PATH = "/api/admin/v1/"
 _BEARER = "bearer"
 
 
+def address(visit: Visit) -> str:
+    """Return where the admin API is, as the visitor reaches the device."""
+    http_port, https_port = visit.site.device.admin_ports()
+    scheme, port = ("https", https_port) if visit.is_tls else ("http", http_port)
+    return f"{scheme}://{visit.url_host}:{port}{_PATH}"
+
+
 def call(visit: Visit, name: str) -> Response:
     """Call the function of the path with the arguments of the body, a JSON object."""
     try:
+        caller = _caller(visit)
         document = visit.document() if visit.has_body else {}
         if not isinstance(document, Mapping):
             raise BadRequest("", "the body must be a JSON object")
-        result = visit.site.functions.call(name, _caller(visit), document)
-        text = json.dumps({"result": result})
+        text = json.dumps({"result": visit.site.functions.call(name, caller, document)})
     except OtpPiError as error:
         return _refused(error)
+    except Exception:
+        log.exception("a function failed", extra={"fields": {"function": name}})
+        return _refused(DeviceError("something went wrong inside the device; its log says more"))
     return Response(text, headers={"Content-Type": "application/json", "Cache-Control": "no-store"})
 
 

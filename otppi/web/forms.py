@@ -6,7 +6,7 @@ from typing import Any
 
 from otppi.web.words import Words
 
-_NUMBERS = ("integer", "number")
+_WITH_LIMITS = ("text", "list", "integer", "number")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +83,16 @@ def names_in(described: Mapping[str, Any]) -> list[str]:
     return [one["name"] for one in described["settings"]]
 
 
+def _limits(setting: Mapping[str, Any], words: Words) -> str:
+    # A pattern without words for it is for programs.
+    if setting["kind"] not in _WITH_LIMITS or setting["limits"] == setting["pattern"]:
+        return ""
+    least, most = setting["minimum"], setting["maximum"]
+    if least is None or most is None:
+        return words.said(setting["limits"])
+    return words("{least} to {most}", least=words.number(least), most=words.number(most))
+
+
 def _field(
     setting: Mapping[str, Any],
     in_form: str,
@@ -107,7 +117,7 @@ def _field(
         kind=kind,
         title=words.said(setting["title"]),
         help=words.said(setting["help"]),
-        limits=words.said(setting["limits"]) if kind in ("text", "list", *_NUMBERS) else "",
+        limits=_limits(setting, words),
         unit=words.said(setting["unit"]),
         value=shown,
         choices=tuple(setting["choices"]),

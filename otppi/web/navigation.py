@@ -38,7 +38,7 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         (
             Entry(N_("Modems"), "/modems", "modem", "modem.list"),
             Entry(N_("Costs"), "/costs", "cash-coin", "cost"),
-            Entry(N_("API users"), "/api-users", "key", "settings.put"),
+            Entry(N_("API users"), "/api-users", "key", "api_user.put"),
             Entry(N_("API settings"), "/settings/api", "code-slash", "settings.set"),
             Entry(N_("Messages and codes"), "/settings/messages", "chat-left-text", "settings.set"),
         ),

@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 from otppi.gateway.answers import SUCCESS
 from otppi.model.errors import BadRequest, NumberBlocked, OutcomeUnknown, UnknownModem
@@ -45,6 +45,7 @@ _EXPLAINED: Mapping[str, tuple[str, str]] = MappingProxyType(
         ),
     }
 )
+REFUSED: Final = 422  # the form was understood, and nothing came of it
 _OTHER = (N_("The message was not sent."), N_("Send it again."))
 _FIELDS: Mapping[str, str] = MappingProxyType(
     {"data.receiver": "number", "data.message": "text", "data.modem_id": "modem"}

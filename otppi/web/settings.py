@@ -5,7 +5,7 @@ from otppi.settings.section import Section
 
 
 class AdminSettings(Section, key="admin", title="Admin pages", reset_flag="RESET_API"):
-    """Address and port of the admin pages; reset with those of the API, as neither may take the other's port."""
+    """Address and ports of the admin pages. A USB stick resets them together with those of the API."""
 
     host: str = text(
         title="Listens on address",

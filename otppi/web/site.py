@@ -13,13 +13,14 @@ from urllib.parse import quote, urlsplit
 
 import bottle
 
+from otppi.gateway.accounts import LANGUAGES
 from otppi.gateway.functions import Caller, Functions
 from otppi.gateway.rights import Role
 from otppi.gateway.sessions import Session, Sessions
-from otppi.model.errors import BadRequest, OtpPiError, SettingsError, Unauthorized
+from otppi.model.errors import BadRequest, HostRefused, OtpPiError, SettingsError, Unauthorized
 from otppi.web.navigation import GROUPS
 from otppi.web.templates import render
-from otppi.web.words import LANGUAGES, Words, language_of, words_for
+from otppi.web.words import Words, language_of, words_for
 
 log = logging.getLogger(__name__)
 
@@ -29,13 +30,11 @@ SECURITY_HEADERS: Mapping[str, str] = {
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 LANGUAGE_COOKIE = "otppi_language"
 LOGIN, SETUP, LIVE = "/login", "/setup", "/live"
-# A cookie of the plain site would be taken for one of the encrypted site if both had one name.
-_COOKIE, _TLS_COOKIE = "otppi_session", "__Host-otppi_session"
+_COOKIE = "otppi_session"
 _JSON = "application/json"
 _LOCAL_PATH = re.compile(r"/(?![/\\])[\x21-\x7e]*")
 _LONGEST_JSON_BYTES = 1 << 20
@@ -176,7 +175,9 @@ class Site:
             return visit.json({"error": visit.words("Please log in.")}, status=401)
         if not self.device.has_administrator():
             return self._set_up_first(visit)
-        return visit.redirect(f"{LOGIN}?next={quote(visit.path)}" if visit.path != "/" else LOGIN)
+        # What was posted is lost, so the way back is to its form.
+        path = visit.path if bottle.request.method != "POST" else visit.came_from
+        return visit.redirect(f"{LOGIN}?next={quote(path)}" if path != "/" else LOGIN)
 
     def _set_up_first(self, visit: "Visit") -> Response:
         if bottle.request.method in ("GET", "HEAD"):
@@ -210,7 +211,14 @@ class Visit:
     @property
     def cookie_name(self) -> str:
         """The cookie that holds the session on this kind of connection."""
-        return _TLS_COOKIE if self.is_tls else _COOKIE
+        return self.own_name(_COOKIE)
+
+    def own_name(self, cookie: str) -> str:
+        """Return what a cookie is called on this kind of connection, whose value is not for the other kind.
+
+        One of the plain site would be taken for one of the encrypted site if both had one name.
+        """
+        return f"__Host-{cookie}" if self.is_tls else cookie
 
     @property
     def address(self) -> str:
@@ -242,6 +250,11 @@ class Visit:
     def host(self) -> str:
         """The name or address that the browser used, without the port."""
         return _host_of(f"//{self._request.get_header('Host', '')}")
+
+    @property
+    def url_host(self) -> str:
+        """The same as it stands in an address."""
+        return f"[{self.host}]" if ":" in self.host else self.host
 
     @property
     def path(self) -> str:
@@ -309,6 +322,13 @@ class Visit:
         if self.session is None:
             raise Unauthorized("log-in required")
         return Caller(user=self.session.user, role=self.session.role, address=self.address)
+
+    @property
+    def session_id(self) -> str:
+        """The public id of the session."""
+        if self.session is None:
+            raise Unauthorized("log-in required")
+        return self.session.id
 
     def call(self, name: str, /, **args: Any) -> Any:  # noqa: ANN401 - JSON
         """Call a function of the device in the name of who visits; see `Functions.call`."""
@@ -436,22 +456,23 @@ class Visit:
         """Return an error in the reader's words."""
         if isinstance(error, SettingsError):
             return "; ".join(self.words.said(reason) for reason in error.errors.values())
-        return self.words.said(str(error))
+        if isinstance(error, BadRequest):
+            return self.words.said(error.reason)
+        return self.words.said(error.text if isinstance(error, HostRefused) else str(error))
 
     def field_errors(self, error: OtpPiError) -> dict[str, str]:
         """Return the reasons by the names of form fields; what is of no field has an empty name."""
         if isinstance(error, SettingsError):
             return {_field_of(place): self.words.said(reason) for place, reason in error.errors.items()}
         if isinstance(error, BadRequest):
-            reason = str(error).removeprefix(f"{error.field}: ")
-            return {error.field: self.words.said(reason)}
-        return {"": self.words.said(str(error))}
+            return {error.field: self.words.said(error.reason)}
+        return {"": self.error_text(error)}
 
     def place_errors(self, error: OtpPiError) -> dict[str, str]:
         """Return the reasons by dotted names of settings; what is of no setting has an empty name."""
         if isinstance(error, SettingsError):
             return {place: self.words.said(reason) for place, reason in error.errors.items()}
-        return {"": self.words.said(str(error))}
+        return {"": self.error_text(error)}
 
     def lost(self) -> Response:
         """Say that there is no such page."""
@@ -483,6 +504,9 @@ class Visit:
         """Add to a response what every answer has."""
         for name, value in SECURITY_HEADERS.items():
             response.headers.setdefault(name, value)
+        if self.is_tls:
+            # Elsewhere browsers do not heed it, and complain.
+            response.headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
         for name, value, options in self._cookies:
             response.set_cookie(name, value, **options)
         return response

@@ -4,8 +4,11 @@ import re
 import secrets
 from dataclasses import dataclass
 
+from otppi.web.site import Visit
+
 # What is put into the programs stands between quotes of four languages.
 SAFE_USER = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+EXAMPLE_RECEIVER = "6281200000001"
 
 _CURL_REQUEST = """\
 curl -u '@USER@:@PASSWORD@' '@URL@' -d '{"command":"request-otp",
@@ -104,6 +107,15 @@ class Snippets:
     php: str
     python: str
     javascript: str
+
+
+def api_addresses(visit: Visit) -> tuple[str, str]:
+    """Return where the API is asked by HTTP and by HTTPS, as the visitor reaches the device; empty if switched off."""
+    api = visit.call("settings.get", path="api")
+    host = visit.url_host
+    plain = f"http://{host}:{api['http_port']}{api['otp_path']}" if api["http_enabled"] else ""
+    encrypted = f"https://{host}:{api['https_port']}{api['otp_path']}" if api["https_enabled"] else ""
+    return plain, encrypted
 
 
 def snippets(*, url: str, user: str, password: str, receiver: str, message: str) -> Snippets:

@@ -32,7 +32,7 @@ _FILES = _files()
 def _show(_: Visit, name: str) -> Response:
     path = _FILES.get(name)
     if path is None:
-        return bottle.HTTPResponse(status=404)
+        return bottle.HTTPResponse(status=404, headers=_HEADERS)
     return answer_file(path, _TYPES[Path(name).suffix], _HEADERS)
 
 

@@ -14,7 +14,7 @@ _MOST = 2
 class Upload:
     """A file, and what was found in it."""
 
-    content: bytes = field(repr=False)
+    content: str = field(repr=False)  # in base64, as functions take it
     plan: dict[str, Any]
     kept_s: float  # on the boot clock
 
@@ -28,7 +28,7 @@ class Uploads:
         self._lock = threading.Lock()
         self._kept: dict[tuple[str, str], Upload] = {}  # by session and use, the oldest first
 
-    def keep(self, session_id: str, use: str, content: bytes, plan: dict[str, Any]) -> None:
+    def keep(self, session_id: str, use: str, content: str, plan: dict[str, Any]) -> None:
         """Keep a file; the oldest makes room for it."""
         with self._lock:
             self._kept.pop((session_id, use), None)

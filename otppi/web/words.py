@@ -8,12 +8,12 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
-from typing import Final
 
 from babel import Locale, dates, numbers
 from babel.units import format_unit
 
-LANGUAGES: Final[Mapping[str, str]] = {"en": "English", "id": "Bahasa Indonesia"}
+from otppi.gateway.accounts import LANGUAGES
+
 _LOCALE_DIR = Path(__file__).with_name("locale")
 _DOMAIN = "otppi"
 _GAP = "{}"
@@ -107,6 +107,16 @@ class Words:
         """Write the time of day alone."""
         when = self._local(at)
         return "" if when is None else str(dates.format_time(when, "medium", locale=self._locale))
+
+    def minute(self, at: float | str | datetime | None) -> str:
+        """Write the time of day without seconds."""
+        when = self._local(at)
+        return "" if when is None else str(dates.format_time(when, "short", locale=self._locale))
+
+    def short_day(self, at: float | str | datetime | None) -> str:
+        """Write the day and the month alone."""
+        when = self._local(at)
+        return "" if when is None else str(dates.format_skeleton("MMMd", when, locale=self._locale))
 
     def duration(self, seconds: float) -> str:
         """Write a length of time in its largest fitting unit."""

@@ -136,7 +136,7 @@ def _answer(order: Mapping[str, Any]) -> Mapping[str, Any]:
     try:
         return _examined(order)
     except BadRequest as error:
-        return {"field": error.field, "reason": str(error).removeprefix(f"{error.field}: ")}
+        return {"field": error.field, "reason": error.reason}
     except (ValueError, x509.DuplicateExtension):
         return {"field": _DOCUMENTS, "reason": "a certificate is damaged"}
 

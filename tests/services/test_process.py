@@ -261,6 +261,7 @@ def test_the_demo_does_what_it_prints(tmp_path, free_port):
             line = demo.stdout.readline()
             assert line, printed
             printed += line
+        assert f"Open http://127.0.0.1:{ports[0]}/ and set it up" in printed
         request, verify = re.findall(r"^curl .*$", printed, re.MULTILINE)
 
         def paste(line):

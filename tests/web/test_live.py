@@ -410,6 +410,8 @@ def test_the_life_of_a_modem_is_told_in_words_and_each_trouble_once(clock):
             "warn",
             "The reset file on a USB stick was refused: it is too long",
         ),
+        (JobChanged(job_id="j", state="done", title="Look around"), "good", "Finished: Look around"),
+        (JobChanged(job_id="j", state="failed", title="Look"), "bad", "This did not work: Look"),
     ],
 )
 def test_an_owner_reads_what_happened(clock, event, level, text):

@@ -32,7 +32,9 @@ class ClockSettings(Section, key="clock", title="Date and time"):
         help="Zone in which times are shown and scheduled.",
     )
     ntp_enabled: bool = boolean(
-        title="Time from the network", default=True, help="Take the time from the network."
+        title="Time from the network",
+        default=True,
+        help="Time servers are asked; off, the clock is set by hand.",
     )
     ntp_server: tuple[str, ...] = listing(
         title="Time servers",

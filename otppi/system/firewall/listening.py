@@ -2,8 +2,10 @@
 
 import os
 import pwd
+import re
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
@@ -15,6 +17,7 @@ _PROC = Path("/proc")
 # Of the kernel's tables: which have what, and the state of a socket that waits for anybody.
 _TABLES = (("tcp", "tcp", "0A"), ("tcp6", "tcp", "0A"), ("udp", "udp", "07"), ("udp6", "udp", "07"))
 _WORD = 8  # hexadecimal digits
+_SOCKET = re.compile(r"socket:\[(\d+)\]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,12 +114,15 @@ def _programs(proc: Path) -> dict[str, str]:
     """Return the names of programs by the inodes of their sockets; those of other users are not seen."""
     found = {}
     for process in proc.glob("[0-9]*"):
-        try:
+        # It may be another user's, or have ended.
+        with suppress(OSError):
             name = (process / "comm").read_text("utf-8", "replace").strip()
-            for one in os.scandir(process / "fd"):
-                target = os.readlink(one.path)
-                if target.startswith("socket:["):
-                    found[target.removeprefix("socket:[").removesuffix("]")] = name
-        except OSError:
-            continue  # another user's, or it has ended
+            found |= dict.fromkeys(_sockets(process / "fd"), name)
     return found
+
+
+def _sockets(files: Path) -> Iterator[str]:
+    for one in files.iterdir():
+        with suppress(OSError):  # closed meanwhile
+            if match := _SOCKET.fullmatch(os.readlink(one)):
+                yield match[1]

@@ -24,7 +24,9 @@ class FirewallSettings(Section, key="firewall", title="Firewall", reset_flag="RE
         help="Off, every port is open to everybody, and those who join the access point reach the other networks "
         "of the device.",
     )
-    answers_ping: bool = boolean(title="Answer ping", default=True, help="Answer ping.")
+    answers_ping: bool = boolean(
+        title="Answer ping", default=True, help="Who looks whether the device is there gets an answer."
+    )
     admin_connections_per_minute: int = integer(
         title="Connections to the admin pages in a minute",
         default=300,

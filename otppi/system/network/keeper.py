@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+REPLACED: Final = "replaced by another change"
+
 _TOKEN_BYTES: Final = 16
 # NetworkManager takes a change back by itself only where we are not there to do it, and say it, first.
 _ROLLBACK_MARGIN_S: Final = 15
@@ -39,7 +41,7 @@ class _Pending:
     checkpoint: str
     plan: NetworkPlan
     starts_at_s: float
-    on_taken_back: Callable[[], None]
+    on_taken_back: Callable[[str], None]
 
 
 class _Job(Future[T]):
@@ -134,7 +136,7 @@ class NetworkKeeper:
         plan: NetworkPlan,
         previous: NetworkPlan,
         confirm_s: int,
-        on_taken_back: Callable[[], None],
+        on_taken_back: Callable[[str], None],
         is_wanted: Callable[[], bool] = lambda: True,
     ) -> Trial:
         """Try a plan; waits until the way back is secured, and begins a moment later.
@@ -146,8 +148,8 @@ class NetworkKeeper:
             plan: What is wanted.
             previous: What the network goes back to.
             confirm_s: Seconds until it goes back, counted from now.
-            on_taken_back: Called on the thread of the keeper when the change did not last, so that the settings go
-                back too; it may call the keeper.
+            on_taken_back: Called with the reason, on the thread of the keeper, when the change did not last, so that
+                the settings go back too; it may call the keeper.
             is_wanted: Asked when it is this change's turn; another may have taken its place while it waited.
 
         Raises:
@@ -290,7 +292,7 @@ class NetworkKeeper:
         return delays_s(2.0, self._longest_retry_s)
 
     def _begin(
-        self, plan: NetworkPlan, previous: NetworkPlan, confirm_s: int, on_taken_back: Callable[[], None]
+        self, plan: NetworkPlan, previous: NetworkPlan, confirm_s: int, on_taken_back: Callable[[str], None]
     ) -> Trial:
         if self._pending is not None:
             # Ending the first would decide it for somebody who is about to confirm it.
@@ -353,7 +355,7 @@ class NetworkKeeper:
                 self._network.keep(pending.checkpoint)
             except HostError as error:
                 log.info("the trial was over already", extra={"fields": {"reason": str(error)}})
-            self._bus.publish(NetworkOnTrial(state="taken back", reason="replaced by another change"))
+            self._bus.publish(NetworkOnTrial(state="taken back", reason=REPLACED))
         self._plan = plan
         self._next_look_s = self._clock.boot_s()
         self._network.apply(plan)
@@ -366,7 +368,7 @@ class NetworkKeeper:
         log.warning("the change of the network is taken back", extra={"fields": {"reason": reason}})
         try:
             # First, so that whatever is made from the settings is the old again when the connections come back.
-            pending.on_taken_back()
+            pending.on_taken_back(reason)
         except Exception:
             log.exception("the settings did not go back with the network")
         try:

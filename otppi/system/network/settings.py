@@ -29,7 +29,10 @@ class WlanSettings(Section, key="wlan", title="Access point", reset_flag="RESET_
 
     enabled: bool = boolean(title="Access point is on", default=True, help="Off, there is no access point.")
     interface: str = text(
-        default="wlan0", pattern=_INTERFACE, help="Name of the radio; leave it as it is on a Raspberry Pi."
+        default="wlan0",
+        pattern=_INTERFACE,
+        shape="the name of an interface, such as wlan0",
+        help="Name of the radio; leave it as it is on a Raspberry Pi.",
     )
     ssid: str = text(
         default="",
@@ -194,13 +197,16 @@ class EthernetSettings(Section, key="ethernet", title="Ethernet", reset_flag="RE
     """The wired network."""
 
     method: str = choice(
-        {"auto": "automatic, by DHCP", "static": "fixed, as given here"},
+        {"auto": "automatic (auto): by DHCP", "static": "fixed (static): as given here"},
         default="auto",
-        title="Address of the device",
+        title="Where the address comes from",
         help="auto takes address and gateway from the DHCP server of the network, static from here.",
     )
     interface: str = text(
-        default="eth0", pattern=_INTERFACE, help="Name of the socket; leave it as it is on a Raspberry Pi."
+        default="eth0",
+        pattern=_INTERFACE,
+        shape="the name of an interface, such as wlan0",
+        help="Name of the socket; leave it as it is on a Raspberry Pi.",
     )
     address: str = text(
         default="",

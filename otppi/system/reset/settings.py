@@ -5,7 +5,7 @@ from otppi.settings.section import Section
 
 
 class ResetSettings(Section, key="reset", title="Reset by USB stick"):
-    """What a stick with `/otppi/reset-config.ini` must hold."""
+    """What a USB stick with the file /otppi/reset-config.ini must hold."""
 
     needs_secret: bool = boolean(
         title="Only with the set-up secret",

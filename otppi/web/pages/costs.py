@@ -44,10 +44,10 @@ def ask(visit: Visit) -> Response:
     try:
         balance = visit.call("balance.ask", modem=visit.form("modem"))
     except OtpPiError as error:
-        return visit.redirect("/costs#balances", visit.error_text(error), "bad")
+        return visit.redirect("/costs", visit.error_text(error), "bad")
     amount = visit.words.money(balance["amount"], visit.call("cost")["currency"])
     text = visit.words("{amount} is left on the SIM card of {modem}.", amount=amount, modem=balance["modem"])
-    return visit.redirect("/costs#balances", text)
+    return visit.redirect("/costs", text)
 
 
 def _row(visit: Visit, name: str, periods: Iterable[Mapping[str, Any]], currency: str) -> Mapping[str, str]:

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import urlencode
 
+from otppi.gateway.rights import Role
 from otppi.model.errors import OtpPiError
 from otppi.web import sending, sms_length
 from otppi.web.sending import Outcome
-from otppi.web.site import Response, Role, Visit, get, post
+from otppi.web.site import Response, Visit, get, post
 
 _ON_A_PAGE: Final = 25
 _LONGEST_BEGINNING: Final = 160
@@ -56,12 +57,12 @@ def reply(visit: Visit, message_id: str) -> Response:
     outcome = sending.outcome(visit, answer)
     if outcome.is_good:
         return visit.redirect(f"/inbox/{message_id}", outcome.title)
-    return _drawn(visit, message_id, OtpPiError.status, outcome=outcome, reference=reference)
+    return _drawn(visit, message_id, sending.REFUSED, outcome=outcome, reference=reference)
 
 
 def delete(visit: Visit, message_id: str) -> Response:
     """Delete the message for good."""
-    return _deleted(visit, [message_id])
+    return _deleted(visit, [message_id], "/inbox")
 
 
 def mark_unread(visit: Visit, message_id: str) -> Response:
@@ -84,15 +85,15 @@ def change_ticked(visit: Visit) -> Response:
     if not ticked:
         return visit.redirect(visit.came_from, visit.words("Tick a message first."), "warn")
     if what == "delete":
-        return _deleted(visit, ticked)
+        return _deleted(visit, ticked, visit.came_from)
     visit.call("inbox.mark", message_ids=ticked, is_read=what != "unread")
     return visit.redirect(visit.came_from)
 
 
-def _deleted(visit: Visit, message_ids: list[str]) -> Response:
+def _deleted(visit: Visit, message_ids: list[str], then: str) -> Response:
     deleted = visit.call("inbox.delete", message_ids=message_ids)
     text = visit.words.many("{count} message deleted.", "{count} messages deleted.", deleted)
-    return visit.redirect("/inbox", text)
+    return visit.redirect(then, text)
 
 
 def _drawn(

@@ -1,7 +1,8 @@
 """The modems: how each is, what was found, and their settings."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
@@ -68,6 +69,8 @@ _GROUPS = (
 )
 # Whatever no other group has, so that a new setting cannot be left out.
 _REST = N_("How the device knows it, and its serial line")
+# The page explains them itself, with examples.
+_EXPLAINED = ("prices",)
 _PREFIX_PRESET, _APN_PRESET = "prefixes_of", "internet_of"
 
 
@@ -271,7 +274,8 @@ def _with_presets(values: Mapping[str, Any], given: Mapping[str, str]) -> dict[s
     """Add what is known of the operators that were chosen."""
     with_them = dict(values)
     if (operator := _preset(given.get(_PREFIX_PRESET, ""))) is not None:
-        with_them["prefixes"] = "\n".join([values.get("prefixes", ""), *operator.prefixes])
+        written = re.split(r"[,\s]+", values.get("prefixes", ""))
+        with_them["prefixes"] = list(dict.fromkeys([*filter(None, written), *operator.prefixes]))
     if (operator := _preset(given.get(_APN_PRESET, ""))) is not None:
         for name in ("apn", "apn_username", "apn_password", "dial_number"):
             with_them[name] = getattr(operator, name)
@@ -304,6 +308,7 @@ def _form(
     groups = []
     for group in _all_groups(forms.names_in(described)):
         fields = forms.fields_of(described, shown, visit.words, names=group.names, given=given, errors=errors)
+        fields = [replace(one, help="", limits="") if one.name in _EXPLAINED else one for one in fields]
         is_open = not group.is_folded or any(one.error for one in fields)
         groups.append((group, is_open, fields))
     return visit.page(
@@ -314,7 +319,6 @@ def _form(
         parts_of_form=groups,
         other_errors=[text for name, text in errors.items() if not _is_shown(name, groups)],
         given=given or {},
-        is_new=modem_id is None,
         operators=OPERATORS,
     )
 

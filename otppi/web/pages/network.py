@@ -97,6 +97,11 @@ def confirm(visit: Visit) -> Response:
     return visit.redirect("/network", visit.words("The network stays as it is now."))
 
 
+def way_to_trial(visit: Visit) -> str:
+    """Return where it shows what becomes of a change that is made next; empty where no network is looked after."""
+    return f"{_TRIAL}?after={_told(visit)}" if visit.can("network.trial") else ""
+
+
 def _drawn(visit: Visit, error: OtpPiError | None = None) -> Response:
     may_change = visit.can("settings.set")
     facts, problem = None, ""
@@ -129,7 +134,7 @@ def _stage(visit: Visit, trial: Mapping[str, Any] | None, outcome: Mapping[str, 
     if trial is not None:
         return "reachable" if trial["can_confirm_here"] else "trying"
     is_before = visit.query_number("after", -1) == outcome["changes"] + outcome["settled"]
-    return "waiting" if is_before else "over"
+    return "waiting" if is_before or outcome["is_open"] else "over"
 
 
 def _link(visit: Visit, trial: Mapping[str, Any]) -> str:

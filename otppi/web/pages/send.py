@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
+from otppi.gateway.rights import Role
 from otppi.model.errors import OtpPiError
 from otppi.web import sending, sms_length
 from otppi.web.sending import Outcome
-from otppi.web.site import Response, Role, Visit, get, post
+from otppi.web.site import Response, Visit, get, post
 
 
 def show(visit: Visit) -> Response:
@@ -27,7 +28,7 @@ def send(visit: Visit) -> Response:
     outcome = sending.outcome(visit, answer)
     if outcome.is_good:
         return visit.redirect("/send", outcome.title)
-    return _drawn(visit, status=OtpPiError.status, given=given, outcome=outcome, reference=reference)
+    return _drawn(visit, status=sending.REFUSED, given=given, outcome=outcome, reference=reference)
 
 
 def check(visit: Visit) -> Response:
@@ -51,6 +52,8 @@ def _checked(visit: Visit, given: Mapping[str, str]) -> dict[str, Any]:
     if modem:
         names = {one["id"]: one["name"] for one in visit.call("modem.list")}
         rows = [row for row in rows if row["modem"] in (modem, names.get(modem))]
+    # Why others do not matters only where nobody does.
+    rows = [row for row in rows if row["turn"] is not None] or rows
     return {"lines": [_line(visit, row, route["currency"]) for row in rows], "refused": ""}
 
 

@@ -121,8 +121,7 @@ def _done(visit: Visit, name: str, before: int | None, text: str) -> Response:
         return visit.redirect(f"/settings/{name}", text)
     scheme = "https" if visit.is_tls and now is not None else "http"
     port = now or visit.site.device.admin_ports()[0]
-    host = f"[{visit.host}]" if ":" in visit.host else visit.host
-    link = f"{scheme}://{host}:{port}/settings/{name}"
+    link = f"{scheme}://{visit.url_host}:{port}/settings/{name}"
     return visit.page("settings_moved.html", title=visit.words("The pages move"), link=link)
 
 

@@ -21,7 +21,7 @@ from otppi.web import forms
 from otppi.web.modem_words import standing
 from otppi.web.pages.access import let_in
 from otppi.web.site import SETUP, Response, Visit, get, post
-from otppi.web.snippets import SAFE_USER, snippets
+from otppi.web.snippets import EXAMPLE_RECEIVER, SAFE_USER, api_addresses, snippets
 from otppi.web.words import N_
 
 _DEVICE, _MODEM, _API, _WIFI, _DONE = (
@@ -30,7 +30,6 @@ _DEVICE, _MODEM, _API, _WIFI, _DONE = (
 _TRIAL = "/network/trial"
 _INDONESIAN_ZONES = ("Asia/Jakarta", "Asia/Pontianak", "Asia/Makassar", "Asia/Jayapura")
 _SENT = "0000"
-_EXAMPLE_RECEIVER = "6281200000001"
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ def make(visit: Visit) -> Response:
     user = visit.form("user").strip()
     try:
         if visit.form("password") != visit.form("again"):
-            raise BadRequest("again", "is not the same")
+            raise BadRequest("again", "The two passwords are not the same.")
         is_made = _first_administrator(visit).make(
             user,
             visit.form("password"),
@@ -129,9 +128,10 @@ def take_device(visit: Visit) -> Response:
         visit.call("settings.set", values=given)
     except OtpPiError as error:
         return _device(visit, error.status, given, visit.place_errors(error))
-    if visit.ticked("take_time") and visit.form("epoch_ms").isdigit() and visit.can("clock.set"):
+    epoch_ms = visit.form("epoch_ms")
+    if visit.ticked("take_time") and re.fullmatch("[0-9]{13}", epoch_ms) and visit.can("clock.set"):
         try:
-            visit.call("clock.set", epoch_s=int(visit.form("epoch_ms")) / 1000)
+            visit.call("clock.set", epoch_s=int(epoch_ms) / 1000)
         except HostError as error:
             return _device(visit, error.status, given, {"": visit.error_text(error)})
     return visit.redirect(_after(visit, _DEVICE))
@@ -174,7 +174,7 @@ def use_modem(visit: Visit) -> Response:
     try:
         if name in taken:
             # It would give the present one's settings to this modem.
-            raise BadRequest("name", "is the name of another modem")
+            raise BadRequest("", "another modem has this name")
         visit.call(
             "modem.use",
             modem=visit.form("modem"),
@@ -263,15 +263,12 @@ def make_api_user(visit: Visit) -> Response:
             raise BadRequest("user", "has 1 to 64 letters, digits, dots, hyphens and underscores")
         if user in _api_users(visit):
             raise BadRequest("user", "there is one of this name already")
-        digits = _digits(visit, receiver) if receiver else _EXAMPLE_RECEIVER
+        digits = _digits(visit, receiver) if receiver else EXAMPLE_RECEIVER
         password = secrets.token_urlsafe(18)
         visit.call("api_user.add", user=user, password=password)
     except OtpPiError as error:
         return _api(visit, error.status, visit.field_errors(error))
-    api = visit.call("settings.get", path="api")
-    host = _url_host(visit)
-    plain = f"http://{host}:{api['http_port']}{api['otp_path']}" if api["http_enabled"] else ""
-    encrypted = f"https://{host}:{api['https_port']}{api['otp_path']}" if api["https_enabled"] else ""
+    plain, encrypted = api_addresses(visit)
     return _step(
         visit,
         _API,
@@ -389,7 +386,7 @@ _NEXT = (
 def show_end(visit: Visit) -> Response:
     """Say what is next."""
     http_port, https_port = visit.site.device.admin_ports()
-    host, name = _url_host(visit), f"{visit.call('settings.get', path='network.hostname')}.local"
+    host, name = visit.url_host, f"{visit.call('settings.get', path='network.hostname')}.local"
     return _step(
         visit,
         _DONE,
@@ -402,11 +399,6 @@ def show_end(visit: Visit) -> Response:
 
 
 # ---- what all steps have ------------------------------------------------------------------------------------------
-
-
-def _url_host(visit: Visit) -> str:
-    """Return the name or address that the browser used, as it stands in a URL."""
-    return f"[{visit.host}]" if ":" in visit.host else visit.host
 
 
 def _steps(visit: Visit) -> list[Step]:

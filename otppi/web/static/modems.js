@@ -3,14 +3,15 @@ import { refreshSoon } from "/static/app.js";
 
 const PERIOD_MS = 5000;
 
-function isTouched(part) {
-  return [...part.querySelectorAll("input, select")].some((one) =>
-    one.type === "checkbox" ? one.checked !== one.defaultChecked : one.tagName === "INPUT" ? one.value !== one.defaultValue : one.selectedIndex > 0,
-  );
+function isChanged(field) {
+  if (field.type === "checkbox") return field.checked !== field.defaultChecked;
+  if (field.tagName === "SELECT") return field.selectedIndex > 0;
+  return field.value !== field.defaultValue;
 }
 
 setInterval(() => {
   if (document.hidden) return;
   refreshSoon("modems");
-  if (!isTouched(document.getElementById("found"))) refreshSoon("devices");
+  // Not while somebody fills in how a new one is to be used.
+  if (![...document.querySelectorAll("#found input, #found select")].some(isChanged)) refreshSoon("devices");
 }, PERIOD_MS);

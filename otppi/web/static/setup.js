@@ -18,6 +18,18 @@ if (offer) {
   box.form.addEventListener("submit", () => { at.value = Date.now(); });
 }
 
+const takeZone = document.getElementById("browser-zone");
+if (takeZone) {
+  const zones = document.getElementById("zone");
+  const own = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  takeZone.hidden = own === zones.value || ![...zones.options].some((one) => one.value === own);
+  takeZone.querySelector("span").textContent = own;
+  takeZone.addEventListener("click", () => {
+    zones.value = own;
+    takeZone.hidden = true;
+  });
+}
+
 // A modem answers some seconds after it was plugged in, and nothing tells of that.
 if (document.querySelector("[data-looking]")) {
   const timer = setInterval(() => {

@@ -15,14 +15,14 @@ function say(who, text, shade = "") {
   words.translate = false;
   words.append(text);
   talk.append(name, words);
-  words.scrollIntoView({ block: "nearest" });
-  return words;
+  talk.scrollTop = talk.scrollHeight;
 }
 
 function remark(text) {
   const line = document.createElement("p");
   line.append(text);
   talk.append(line);
+  talk.scrollTop = talk.scrollHeight;
   return line;
 }
 
@@ -44,7 +44,8 @@ async function asked(path, fields) {
   } finally {
     wait.remove();
     go.disabled = cancel.disabled = false;
-    code.focus();
+    // On a phone this would call up a keyboard in front of the answer.
+    if (matchMedia("(pointer: fine)").matches) code.focus();
   }
 }
 

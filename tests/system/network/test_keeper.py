@@ -82,7 +82,7 @@ def states(news):
     return [event.state for event in news[1]]
 
 
-def made_change(keeper, network, clock, on_taken_back=lambda: None):
+def made_change(keeper, network, clock, on_taken_back=lambda _: None):
     trial = keeper.change(MOVED, PLAN, 90, on_taken_back)
     clock.advance(1.0)
     wait_for(lambda: wire(network) == NEW)
@@ -117,7 +117,7 @@ def test_an_error_of_the_program_does_not_end_the_thread(keeper, network, clock)
 
 
 def test_the_answer_has_a_head_start_before_the_network_goes_away(running, network, clock):
-    trial = running.change(MOVED, PLAN, 90, lambda: None)
+    trial = running.change(MOVED, PLAN, 90, lambda _: None)
     assert wire(network) == OLD
     assert trial.address == NEW
     assert trial.deadline_s == clock.boot_s() + 90
@@ -127,7 +127,7 @@ def test_the_answer_has_a_head_start_before_the_network_goes_away(running, netwo
 
 
 def test_a_token_cannot_be_guessed_and_is_not_shown(running):
-    trial = running.change(MOVED, PLAN, 90, lambda: None)
+    trial = running.change(MOVED, PLAN, 90, lambda _: None)
     assert len(bytes.fromhex(trial.token)) == 16
     assert trial.token not in repr(trial)
 
@@ -144,7 +144,7 @@ def test_a_confirmed_change_lasts(running, network, clock, news):
 
 def test_an_unconfirmed_change_goes_back_with_host_name_and_settings(running, network, clock, news):
     settings = []
-    made_change(running, network, clock, lambda: settings.append("back"))
+    made_change(running, network, clock, lambda _: settings.append("back"))
     assert network.state().hostname == "moved"
     clock.advance(90.0)
     wait_for(lambda: wire(network) == OLD and network.state().hostname == "otppi")
@@ -165,7 +165,7 @@ def test_settings_that_do_not_go_back_do_not_hold_up_the_network(running, networ
 def test_a_change_that_fails_is_taken_back_at_once(running, network, clock, news):
     settings = []
     network.refusals["198.51.100.5/24"] = HostRefused("NotActivated", "eth0 did not come up")
-    running.change(MOVED, PLAN, 90, lambda: settings.append("back"))
+    running.change(MOVED, PLAN, 90, lambda _: settings.append("back"))
     clock.advance(1.0)
     wait_for(lambda: states(news) == ["trying", "taken back"])
     assert "eth0 did not come up" in news[1][-1].reason
@@ -194,7 +194,7 @@ def test_a_confirmation_that_proves_nothing_is_refused_and_the_trial_goes_on(
 
 
 def test_a_change_that_has_not_begun_cannot_be_confirmed(running):
-    trial = running.change(MOVED, PLAN, 90, lambda: None)
+    trial = running.change(MOVED, PLAN, 90, lambda _: None)
     with pytest.raises(HostRefused, match="NotYet"):
         running.confirm(trial.token, NEW)
 
@@ -207,14 +207,14 @@ def test_without_a_trial_nothing_can_be_confirmed(running):
 def test_a_second_change_waits_for_the_end_of_the_first(running, network, clock):
     trial = made_change(running, network, clock)
     with pytest.raises(HostRefused, match="TrialPending"):
-        running.change(PLAN, MOVED, 90, lambda: None)
+        running.change(PLAN, MOVED, 90, lambda _: None)
     running.confirm(trial.token, NEW)
-    running.change(PLAN, MOVED, 90, lambda: None)
+    running.change(PLAN, MOVED, 90, lambda _: None)
 
 
 def test_a_trial_that_the_system_forgot_is_made_good(running, network, clock, news):
     settings = []
-    trial = made_change(running, network, clock, lambda: settings.append("back"))
+    trial = made_change(running, network, clock, lambda _: settings.append("back"))
     network.forgets_trials = True
     with pytest.raises(HostRefused):
         running.confirm(trial.token, NEW)
@@ -226,13 +226,13 @@ def test_a_trial_that_the_system_forgot_is_made_good(running, network, clock, ne
 def test_a_change_without_a_way_back_is_not_begun(running, network, clock):
     network.begin_trial(1000)
     with pytest.raises(HostRefused):
-        running.change(MOVED, PLAN, 90, lambda: None)
+        running.change(MOVED, PLAN, 90, lambda _: None)
     assert running.trial is None
 
 
 def test_a_change_beside_the_device_needs_no_confirmation_and_ends_a_trial(running, network, clock, news):
     settings = []
-    made_change(running, network, clock, lambda: settings.append("back"))
+    made_change(running, network, clock, lambda _: settings.append("back"))
     factory = replace(PLAN, ethernet=replace(STATIC, address=IPv4Interface("203.0.113.9/24")))
     running.change_now(factory)
     assert wire(network) == "203.0.113.9"
@@ -254,7 +254,7 @@ def test_a_change_beside_the_device_that_fails_is_told_and_tried_again(running, 
 def test_the_settings_may_ask_the_keeper_while_they_go_back(running, network, clock):
     asked = threading.Event()
 
-    def goes_back():
+    def goes_back(_):
         with pytest.raises(HostRefused, match="NoTrial"):
             running.confirm("0" * 32, NEW)
         asked.set()
@@ -267,7 +267,7 @@ def test_the_settings_may_ask_the_keeper_while_they_go_back(running, network, cl
 def test_a_service_that_stops_takes_an_unconfirmed_change_back(keeper, network, clock):
     settings = []
     keeper.start(PLAN)
-    made_change(keeper, network, clock, lambda: settings.append("back"))
+    made_change(keeper, network, clock, lambda _: settings.append("back"))
     keeper.stop()
     assert wire(network) == OLD
     assert settings == ["back"]
@@ -312,13 +312,13 @@ def test_a_real_networkmanager_is_kept_and_taken_back(tmp_path, clock, news):
         keeper.start(wired)
         wait_for(lambda: wire_of(rig) == "192.0.2.10/24")
 
-        trial = keeper.change(moved, wired, 90, lambda: None)
+        trial = keeper.change(moved, wired, 90, lambda _: None)
         clock.advance(1.0)
         wait_for(lambda: wire_of(rig) == "198.51.100.5/24")
         clock.advance(90.0)
         wait_for(lambda: wire_of(rig) == "192.0.2.10/24" and rig.device("hostname").strip() == "otppi")
 
-        trial = keeper.change(moved, wired, 90, lambda: None)
+        trial = keeper.change(moved, wired, 90, lambda _: None)
         clock.advance(1.0)
         wait_for(lambda: wire_of(rig) == "198.51.100.5/24")
         wait_for(lambda: confirmed(keeper, trial))

@@ -4,7 +4,7 @@ import pytest
 
 from otppi.model.errors import HostRefused
 from otppi.system.network import radio
-from otppi.system.network.radio import reads_country, reads_phy, set_country
+from otppi.system.network.radio import reads_country, reads_phy, reads_stations, set_country
 from tests import needs
 
 PI = """Wiphy phy0
@@ -57,6 +57,15 @@ def test_a_radio_that_lets_the_supplicant_do_sae_has_wpa3():
 
 def test_a_radio_that_does_not_protect_frames_has_no_wpa3():
     assert not reads_phy(SIMULATED.replace("00-0f-ac:6", "00-0f-ac:5")).supports_wpa3
+
+
+def test_clients_are_counted_with_their_signals():
+    text = (
+        "Station 02:00:00:00:01:00 (on wlan0)\n\tinactive time:\t20 ms\n\tsignal:  \t-38 [-38] dBm\n"
+        "Station 02:00:00:00:02:00 (on wlan0)\n\tinactive time:\t9 ms\n"
+    )
+    assert reads_stations(text) == (-38, None)
+    assert reads_stations("") == ()
 
 
 def test_a_radio_that_only_joins_is_no_access_point():

@@ -1,0 +1,20 @@
+"""How pages tell where messages came from and what became of them."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from otppi.model.events import Outcome
+from otppi.web.words import N_
+
+# Level of `parts.badge` and of charts, and the word; in the order in which charts stack them.
+OUTCOMES: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        Outcome.SENT.value: ("good", N_("sent")),
+        Outcome.UNKNOWN.value: ("warn", N_("unknown")),
+        Outcome.FAILED.value: ("bad", N_("not sent")),
+    }
+)
+# By `otppi.model.requests.Origin.door`.
+DOORS: Mapping[str, str] = MappingProxyType(
+    {"rest": N_("REST API"), "admin": N_("Admin pages"), "cli": N_("Command line")}
+)

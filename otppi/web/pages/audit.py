@@ -1,0 +1,129 @@
+"""The audit trail: who changed what, in sentences."""
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Any
+from urllib.parse import urlencode
+
+from otppi.gateway.rights import Role
+from otppi.web.site import Response, Visit, get
+from otppi.web.words import N_, Words
+
+_PATH = "/audit"
+_COUNT = 50
+
+# What is no function of the device, but noted by the pages themselves, stands at the end.
+SENTENCES: Mapping[str, str] = MappingProxyType(
+    {
+        "admin.disable_totp": N_("switched off the second factor of an administrator"),
+        "admin.put": N_("added or changed an administrator"),
+        "admin.remove": N_("removed an administrator"),
+        "api_user.add": N_("added an API user, or changed its password"),
+        "api_user.put": N_("added or changed an API user"),
+        "backup.make": N_("made a backup"),
+        "backup.restore": N_("restored a backup"),
+        "balance.ask": N_("asked for the balance of a SIM card"),
+        "bell.stop": N_("stopped the buzzer"),
+        "bell.test": N_("tried the buzzer"),
+        "certificate.drop": N_("went back to the device's own certificate"),
+        "certificate.put": N_("put in a certificate"),
+        "certificate.renew": N_("renewed the device's own certificate"),
+        "clock.set": N_("set the clock"),
+        "inbox.delete": N_("deleted received messages"),
+        "inbox.mark": N_("marked received messages"),
+        "inbox.reply": N_("replied to a message"),
+        "mobile.redial": N_("had mobile internet dialled anew"),
+        "modem.add": N_("added or changed a modem"),
+        "modem.apn": N_("set the mobile internet of a modem"),
+        "modem.look": N_("looked for modems"),
+        "modem.price": N_("changed the prices of a modem"),
+        "modem.put": N_("added or changed a modem"),
+        "modem.test": N_("tested a modem"),
+        "modem.use": N_("put a modem to use"),
+        "number.block": N_("blocked or unblocked a number"),
+        "number.block_all": N_("blocked numbers"),
+        "number.remove": N_("removed a number from the block list"),
+        "old_device.apply": N_("took over the settings of an old device"),
+        "own.close_session": N_("logged out a browser of their own"),
+        "own.disable_totp": N_("switched off their own second factor"),
+        "own.enable_totp": N_("switched on their own second factor"),
+        "own.password": N_("changed their own password"),
+        "own.put": N_("changed their own account"),
+        "port.add": N_("opened or changed a port of the firewall"),
+        "power.off": N_("shut the device down"),
+        "power.reboot": N_("restarted the device"),
+        "power.restart-service": N_("restarted the service"),
+        "report.delete_before": N_("deleted old rows of the report"),
+        "reset.apply": N_("reset parts of the device"),
+        "send": N_("sent a message"),
+        "session.close": N_("logged somebody out"),
+        "settings.export": N_("exported the settings"),
+        "settings.import": N_("imported settings"),
+        "settings.put": N_("added or changed an entry of the settings"),
+        "settings.remove": N_("removed an entry of the settings"),
+        "settings.reset": N_("put settings back to their factory values"),
+        "settings.set": N_("changed settings"),
+        "sim.center": N_("set the SMS centre of a SIM card"),
+        "sim.imei": N_("wrote the IMEI of a modem"),
+        "sim.operator": N_("chose an operator for a modem"),
+        "sim.operators": N_("looked for operators"),
+        "sim.pin.change": N_("changed the PIN of a SIM card"),
+        "sim.pin.enter": N_("entered the PIN of a SIM card"),
+        "sim.pin.remove": N_("switched off the PIN of a SIM card"),
+        "sim.pin.set": N_("switched on the PIN of a SIM card"),
+        "sim.register": N_("registered a modem with an operator"),
+        "sim.scan": N_("looked for operators"),
+        "sim.unblock": N_("unblocked a SIM card by its PUK"),
+        "token.make": N_("made a token of the admin API"),
+        "token.remove": N_("removed a token of the admin API"),
+        "ussd": N_("dialled a USSD code"),
+        "ussd.cancel": N_("ended a USSD session"),
+        "log_in": N_("logged in"),
+        "recovery.begin": N_("asked for a code for a new password"),
+        "recovery.finish": N_("set a new password by a code"),
+        "setup": N_("made the first administrator"),
+    }
+)
+
+
+def show(visit: Visit) -> Response:
+    """Show a page of the trail, of everybody or of one user."""
+    user, offset = visit.query("user"), visit.query_number("offset")
+    page = visit.call("audit.list", offset=offset, count=_COUNT, user=user)
+    query = urlencode({"user": user}) + "&" if user else ""
+    return visit.page(
+        "audit.html",
+        title=visit.words("Audit trail"),
+        rows=[_row(visit.words, one) for one in page["rows"]],
+        total=page["total"],
+        offset=offset,
+        count=_COUNT,
+        user=user,
+        users=[one["user"] for one in visit.call("admin.list")],
+        path=f"{_PATH}?{query}",
+    )
+
+
+def _row(words: Words, row: Mapping[str, Any]) -> dict[str, Any]:
+    sentence = SENTENCES.get(row["what"])
+    return {
+        **row,
+        "sentence": words(sentence) if sentence else "",
+        "told": list(_told(words, "", row["details"])),
+    }
+
+
+def _told(words: Words, name: str, value: object) -> Iterator[tuple[str, str]]:
+    """Return what was noted of the arguments as lines: a name and a text."""
+    if isinstance(value, Mapping):
+        for key, one in value.items():
+            yield from _told(words, f"{name}.{key}" if name else str(key), one)
+    elif isinstance(value, list):
+        yield name, ", ".join(text for one in value for _, text in _told(words, name, one))
+    elif isinstance(value, bool):
+        yield name, words("yes") if value else words("no")
+    elif value is not None:
+        yield name, words.said(str(value))
+
+
+ROUTES = (get(_PATH, show, Role.OWNER),)

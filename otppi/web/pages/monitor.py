@@ -1,0 +1,104 @@
+"""The monitor: where messages come from, which modem takes them, and what becomes of them, while it happens."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from otppi.web import modem_words
+from otppi.web.outcomes import DOORS, OUTCOMES
+from otppi.web.site import Response, Visit, get
+from otppi.web.words import Words
+
+_ROWS = 50
+# Which servers of "door.list" let in what comes through a door of `DOORS`.
+_SERVERS: Mapping[str, tuple[str, ...]] = {"rest": ("rest", "rest-tls"), "admin": ("admin", "admin-tls")}
+# The picture, in units of which it is 360 wide.
+_NODE_HEIGHT, _NODE_STEP = 40, 52
+_LONGEST_NAME = 15
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Node:
+    """A box of the picture; `y` is its upper edge."""
+
+    key: str
+    title: str
+    text: str  # below the title
+    is_open: bool
+    y: float
+
+    @property
+    def middle(self) -> float:
+        return self.y + _NODE_HEIGHT / 2
+
+    @property
+    def short_title(self) -> str:
+        return self.title if len(self.title) <= _LONGEST_NAME else f"{self.title[: _LONGEST_NAME - 1]}…"
+
+
+def show(visit: Visit) -> Response:
+    """Show the way of messages, and the last of them."""
+    words = visit.words
+    doors = _doors(words, visit.call("door.list"))
+    modems = [
+        _modem(words, one) for one in visit.call("modem.list") if one["active"] and not one["internetAccess"]
+    ]
+    height = _NODE_STEP * max(len(doors), len(modems), 1)
+    return visit.page(
+        "monitor.html",
+        title=words("Monitor"),
+        height=height,
+        node_height=_NODE_HEIGHT,
+        doors=_placed(doors, height),
+        modems=_placed(modems, height),
+        rows=[_row(words, one) for one in visit.call("traffic.recent")["messages"][:_ROWS]],
+        most_rows=_ROWS,
+        outcomes={outcome: (level, words(title)) for outcome, (level, title) in OUTCOMES.items()},
+        door_titles={door: words(title) for door, title in DOORS.items()},
+        zone=str(visit.site.device.zone()),
+    )
+
+
+def _doors(words: Words, servers: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, str, bool]]:
+    is_open = {one["name"]: not one["problem"] for one in servers}
+    doors = []
+    for door, title in DOORS.items():
+        names = _SERVERS.get(door, ())
+        opened = [name for name in names if is_open.get(name)]
+        kinds = ["HTTPS" if name.endswith("-tls") else "HTTP" for name in opened]
+        text = " + ".join(kinds) if kinds or not names else words("closed")
+        doors.append((door, words(title), text, bool(opened) or not names))
+    return doors
+
+
+def _modem(words: Words, modem: Mapping[str, Any]) -> tuple[str, str, str, bool]:
+    title = words(modem_words.standing(modem).title)
+    return modem["id"], modem["name"], title, modem_words.is_ready(modem) and modem["apiEnabled"]
+
+
+def _placed(nodes: Sequence[tuple[str, str, str, bool]], height: float) -> list[_Node]:
+    top = (height - _NODE_STEP * len(nodes) + _NODE_STEP - _NODE_HEIGHT) / 2
+    return [
+        _Node(key=key, title=title, text=text, is_open=is_open, y=top + number * _NODE_STEP)
+        for number, (key, title, text, is_open) in enumerate(nodes)
+    ]
+
+
+def _row(words: Words, message: Mapping[str, Any]) -> dict[str, Any]:
+    level, title = OUTCOMES[message["outcome"]]
+    return {
+        "message": message["message_id"],
+        "at": words.clock(message["at"]),
+        "door": words(DOORS[message["door"]]) if message["door"] in DOORS else message["door"],
+        "user": message["user"],
+        "modem": message["modem"],
+        "number": message["number"],
+        "parts": words.number(message["parts"]),
+        "level": level,
+        "outcome": words(title),
+        "reason": words.said(message["reason"]),
+        "seconds": words.number(message["duration_s"], 1),
+    }
+
+
+ROUTES = (get("/monitor", show),)

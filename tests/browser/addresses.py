@@ -1,0 +1,68 @@
+"""Addresses of pages: every route of the site, filled with what the device in use has."""
+
+from collections.abc import Callable, Mapping
+
+from otppi.web.pages.settings import PAGES
+from otppi.web.routes import ROUTES
+from otppi.web.site import LIVE, Route
+from tests.browser.furnished import OPEN_PORT, call
+from tests.web.admin_client import AdminClient
+
+Fill = Callable[[AdminClient], list[str]]
+
+
+def _modem(path: str) -> Fill:
+    return lambda owner: [path.format(call(owner, "modem.list")[0]["id"])]
+
+
+def _messages(owner: AdminClient) -> list[str]:
+    found = call(owner, "inbox.list", search="", offset=0, count=50)["messages"]
+    return [f"/inbox/{one['id']}" for one in found]
+
+
+def _job(path: str) -> Fill:
+    def fill(owner: AdminClient) -> list[str]:
+        modem = call(owner, "modem.list")[0]["id"]
+        return [path.format(modem=modem, job=call(owner, "sim.scan", modem=modem))]
+
+    return fill
+
+
+# What stands in a path: the addresses of such a route.
+FILLED: Mapping[str, Fill] = {
+    "/settings/<name:re:[a-z]+>": lambda _: [f"/settings/{name}" for name in PAGES],
+    "/modems/<modem:re:[^/]+>": _modem("/modems/{}"),
+    "/modems/<modem:re:[^/]+>/sim": _modem("/modems/{}/sim"),
+    "/modems/<modem:re:[^/]+>/job/<job_id:re:[0-9a-f]+>": _job("/modems/{modem}/job/{job}"),
+    "/jobs/<job_id:re:[0-9a-f]+>": _job("/jobs/{job}"),
+    "/firewall/ports/<item:path>": lambda _: [f"/firewall/ports/{OPEN_PORT}"],
+    "/inbox/<message_id:re:[0-9A-Za-z._-]{1,80}>": _messages,
+    "/reports/<kind:re:csv|xlsx>": lambda _: ["/reports/csv", "/reports/xlsx"],
+}
+# Pages that have nothing to show by themselves, and what they answer then.
+EMPTY: Mapping[str, int] = {
+    "/backup/restore": 303,  # before a file was given
+    "/backup/old-device/plan": 303,
+    "/jobs/<job_id:re:[0-9a-f]+>": 303,  # the result of the work has a page of its own
+    "/logs/journal": 404,  # a desk has none
+}
+# What a page shows only when it is asked something.
+ASKED = ("/settings?q=modem",)
+
+
+def page_routes() -> list[Route]:
+    """Return every route that shows something to who has logged in, but the live news."""
+    return [
+        one
+        for one in ROUTES
+        if one.method == "GET" and one.role is not None and not one.path.startswith(LIVE)
+    ]
+
+
+def addresses(route: Route, owner: AdminClient) -> list[str]:
+    """Return the addresses of a route on the device in use."""
+    asked = [one for one in ASKED if one.partition("?")[0] == route.path]
+    if "<" not in route.path:
+        return [route.path, *asked]
+    assert route.path in FILLED, f"say in {__file__} what stands in {route.path}"
+    return FILLED[route.path](owner)

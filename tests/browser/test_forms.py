@@ -1,0 +1,279 @@
+"""Every form of settings: what is wrong says so beside its field and saves nothing; what is right stays."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from otppi.services.sections import SECTIONS
+from tests.browser.furnished import logged_in
+from tests.browser.window import Window
+from tests.gateway_under_test import GatewayUnderTest, Sim
+from tests.web.admin_client import PASSWORD, admin_client
+
+REFUSED = {400, 422}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Form:
+    """Where something is set; what to put into its fields that is right, and into one that is not."""
+
+    path: str
+    right: Mapping[str, str]
+    wrong: tuple[str, str] | None
+
+
+GENERAL, API, MESSAGES, NETWORK = "/settings/general", "/settings/api", "/settings/messages", "/network"
+FORMS = {
+    "general": Form(path=GENERAL, right={"device_name": "Kasir & Ko"}, wrong=("modems_inspect_s", "-1")),
+    "housekeeping": Form(
+        path=GENERAL, right={"restart_device": "sunday"}, wrong=("restart_device_at", "noon")
+    ),
+    "admin": Form(path=GENERAL, right={"names": "otp.example.com"}, wrong=("https_port", "70000")),
+    "reset": Form(path=GENERAL, right={"needs_secret": "on"}, wrong=None),
+    "api": Form(path=API, right={"max_body_bytes": "32768"}, wrong=("threads", "many")),
+    "sms": Form(path=MESSAGES, right={"max_parts": "4"}, wrong=("country_code", "+62")),
+    "otp": Form(path=MESSAGES, right={"length": "8"}, wrong=("max_wrong_tries", "0")),
+    "inbox": Form(path=MESSAGES, right={"retention_days": "30"}, wrong=("max_messages", "1")),
+    "reports": Form(path=MESSAGES, right={"ask": "on"}, wrong=("wait_h", "0")),
+    "sent": Form(path=MESSAGES, right={"keep_rows": ""}, wrong=("retention_days", "0.5")),
+    "network": Form(path=NETWORK, right={"confirm_s": "90"}, wrong=("hostname", "a b")),
+    "wlan": Form(path=NETWORK, right={"ssid": "Toko Sejahtera"}, wrong=("passphrase", "short")),
+    "dhcp": Form(path=NETWORK, right={"max_lease_s": "86000"}, wrong=("ranges", "10.9.8.7")),
+    "ethernet": Form(
+        path=NETWORK, right={"method": "static", "address": "192.168.7.2/24"}, wrong=("gateway", "10.0.0.300")
+    ),
+    "firewall": Form(path="/firewall", right={"log_dropped": "on"}, wrong=("api_burst", "-3")),
+    "clock": Form(path="/clock", right={"time_zone": "Asia/Makassar"}, wrong=("ntp_server", "a b c;")),
+    "bell": Form(path="/bell", right={"quiet_from": "21:30"}, wrong=("quiet_until", "25:00")),
+}
+
+
+def test_every_section_that_is_there_once_is_tried_here():
+    assert {section.key for section in SECTIONS if not section.many} == set(FORMS)
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory, free_port) -> Iterator[GatewayUnderTest]:
+    one = GatewayUnderTest(tmp_path_factory.mktemp("desk"), free_port, modems=(Sim(),), on_desk=True)
+    one.start()
+    admin_client(one)
+    yield one
+    one.stop()
+
+
+@pytest.fixture(scope="module")
+def cookies(desk) -> dict[str, str]:
+    return logged_in(desk).cookies
+
+
+@pytest.fixture
+def owner_window(window, desk, cookies) -> Window:
+    return window(desk, cookies=cookies)
+
+
+def field(page: Page, name: str) -> Locator:
+    """A field of a form, unfolded."""
+    one = page.locator(f'main [name="{name}"]')
+    one.evaluate(
+        "one => { for (let at = one; at; at = at.parentElement) if (at.tagName === 'DETAILS') at.open = true }"
+    )
+    return one
+
+
+def enter(page: Page, name: str, value: str) -> None:
+    one = field(page, name)
+    if one.get_attribute("type") == "checkbox":
+        one.set_checked(bool(value))
+    elif one.evaluate("one => one.tagName") == "SELECT":
+        one.select_option(value)
+    else:
+        one.fill(value)
+
+
+def shows(page: Page, name: str, value: str) -> None:
+    one = field(page, name)
+    if one.get_attribute("type") == "checkbox":
+        expect(one).to_be_checked(checked=bool(value))
+    else:
+        expect(one).to_have_value(value)
+
+
+def save(page: Page, name: str) -> None:
+    """Press the button of the form that has this field."""
+    form = page.locator(f'main form:has([name="{name}"])')
+    with page.expect_navigation():
+        form.locator("button:not([type=button])").last.click()
+
+
+def is_refused_beside(page: Page, name: str) -> None:
+    """A reason stands beside the field, is read out with it, and the field has the focus."""
+    one = field(page, name)
+    expect(page.locator(f'[id="f-{name}-error"]')).to_be_visible()
+    assert page.locator(f'[id="f-{name}-error"]').inner_text().strip()
+    assert f"f-{name}-error" in (one.get_attribute("aria-describedby") or "").split()
+    expect(one).to_be_focused()
+
+
+@pytest.mark.parametrize("section", FORMS)
+def test_a_form_saves_all_or_nothing(desk, owner_window, section):
+    form, page, store = FORMS[section], owner_window.page, desk.gateway.store
+    right = {f"{section}.{name}": value for name, value in form.right.items()}
+    before = {key: store.get_path(key) for key in FORMS}
+    assert owner_window.open(form.path) == 200
+    if form.wrong is not None:
+        refuses(owner_window, right, f"{section}.{form.wrong[0]}", form.wrong[1])
+        assert {key: store.get_path(key) for key in FORMS} == before
+        assert owner_window.open(form.path) == 200
+    for name, value in right.items():
+        enter(page, name, value)
+    save(page, name)
+    if owner_window.path == "/network/trial":
+        keep_the_network(page)
+    owner_window.open(form.path)
+    for name, value in right.items():
+        shows(page, name, value)
+    after = {key: store.get_path(key) for key in FORMS}
+    assert {key for key in FORMS if after[key] != before[key]} == {section}
+    assert {name for name, one in after[section].items() if one != before[section][name]} == set(form.right)
+
+
+def refuses(window: Window, right: Mapping[str, str], wrong: str, value: str) -> None:
+    """What is wrong says so beside its field; what was typed elsewhere still stands there."""
+    for name, typed in right.items():
+        enter(window.page, name, typed)
+    enter(window.page, wrong, value)
+    window.expected = REFUSED
+    save(window.page, wrong)
+    is_refused_beside(window.page, wrong)
+    for name, typed in right.items():
+        shows(window.page, name, typed)
+    window.expected = set()
+
+
+def keep_the_network(page: Page) -> None:
+    trial = page.locator("#trial")
+    expect(trial).to_have_attribute("data-stage", re.compile("reachable|over"))
+    if trial.get_attribute("data-stage") == "reachable":
+        page.get_by_role("button", name="Keep this network").click()
+        page.wait_for_url("**/network")
+
+
+# -- what there are many of: made, refused, changed, and removed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Item:
+    """How one of many is made and changed."""
+
+    new: str  # where it is made
+    first: Mapping[str, str]
+    wrong: tuple[str, str]
+    change: tuple[str, str] | None  # None: it has nothing to change
+    name: str  # what the list shows of it
+    listed: str
+
+
+ITEMS = {
+    "modems": Item(
+        new="/modems/new",
+        first={"name": "Gudang <b>", "port": "/dev/ttyUSB7", "quota_per_day": "100"},
+        wrong=("prefixes", "0812"),
+        change=("quota_per_day", "200"),
+        name="Gudang <b>",
+        listed="/modems",
+    ),
+    "open_ports": Item(
+        new="/firewall/ports/new",
+        first={"port": "5001", "note": "Kamera <b>"},
+        wrong=("source", "10.0.0.0/99"),
+        change=("note", "Kamera depan"),
+        name="5001",
+        listed="/firewall",
+    ),
+    "blocklist": Item(
+        new="/blocklist",
+        first={"number": "0812 0000 0666"},
+        wrong=("number", "12ab"),
+        change=None,
+        name="62812",
+        listed="/blocklist",
+    ),
+    "api_users": Item(
+        new="/api-users/add",
+        first={"user": "toko-2", "password": PASSWORD, "name": "Toko <b>"},
+        wrong=("phone", "0812x"),
+        change=("name", "Toko Dua"),
+        name="toko-2",
+        listed="/api-users",
+    ),
+    "admins": Item(
+        new="/administrators/add",
+        first={"user": "siti", "password": PASSWORD, "name": "Siti <b>", "role": "operator"},
+        wrong=("phone", "0812x"),
+        change=("name", "Siti Aminah"),
+        name="siti",
+        listed="/administrators",
+    ),
+    "admin_tokens": Item(
+        new="/account",
+        first={"note": "Pemantauan <b>"},
+        wrong=("note", "x" * 101),
+        change=None,
+        name="Pemantauan <b>",
+        listed="/account",
+    ),
+}
+
+
+def test_every_section_that_has_many_is_tried_here():
+    assert {section.key for section in SECTIONS if section.many} == set(ITEMS)
+
+
+@pytest.mark.parametrize("section", ITEMS)
+def test_one_of_many_is_made_whole_changed_and_removed(desk, owner_window, section):
+    item, page, store = ITEMS[section], owner_window.page, desk.gateway.store
+    before = store.get_path(section)
+    owner_window.open(item.new)
+    # Passwords are typed anew each time.
+    typed = {name: value for name, value in item.first.items() if name not in ("password", item.wrong[0])}
+    for name in item.first.keys() - typed.keys() - {item.wrong[0]}:
+        enter(page, name, item.first[name])
+    # What a browser would not let through comes from elsewhere.
+    field(page, item.wrong[0]).evaluate("one => one.removeAttribute('maxlength')")
+    refuses(owner_window, typed, *item.wrong)
+    assert store.get_path(section) == before
+
+    owner_window.open(item.new)
+    for name, value in item.first.items():
+        enter(page, name, value)
+    save(page, item.wrong[0] if item.wrong[0] in item.first else name)
+    assert len(store.get_path(section)) == len(before) + 1
+    owner_window.open(item.listed)
+    entry = page.locator("main tr, main .card").filter(has_text=item.name).last
+    expect(entry).to_be_visible()
+
+    if item.change:
+        entry.locator(f'a[href^="{item.listed}/"]').first.click()
+        name, value = item.change
+        enter(page, name, value)
+        save(page, name)
+        assert any(
+            one[name] in (value, int(value) if value.isdigit() else value)
+            for one in store.get_path(section).values()
+        )
+        page.go_back()
+        page.reload()
+        shows(page, name, value)
+
+    owner_window.open(item.listed)
+    page.on("dialog", lambda dialog: dialog.accept())
+    remove = entry.get_by_role("button", name="Remove")
+    if not remove.count():
+        entry.locator(f'a[href^="{item.listed}/"]').first.click()
+        remove = page.get_by_role("button", name="Remove")
+    with page.expect_navigation():
+        remove.click()
+    assert store.get_path(section) == before

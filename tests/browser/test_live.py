@@ -1,0 +1,115 @@
+"""News reach an open page by themselves, also where a stream cannot be had."""
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.furnished import logged_in
+from tests.browser.window import Window
+from tests.gateway_under_test import GatewayUnderTest, Sim
+from tests.web.admin_client import admin_client
+
+SOON_MS = 10_000
+NEWS, STREAM = "/live", "/live/stream"
+
+
+@pytest.fixture
+def one(gateway) -> GatewayUnderTest:
+    one = gateway(modems=(Sim(name="depan"), Sim(name="belakang")), on_desk=True)
+    admin_client(one)
+    return one
+
+
+@pytest.fixture
+def owner(one, window) -> Window:
+    return window(one, cookies=logged_in(one).cookies)
+
+
+def notices(page: Page, text: str) -> None:
+    expect(page.locator("#notices")).to_contain_text(text, timeout=SOON_MS)
+
+
+def stays_open(page: Page) -> Callable[[], None]:
+    """Return what fails if the page was loaded anew meanwhile."""
+    page.evaluate("window.wasHere = true")
+
+    def look() -> None:
+        assert page.evaluate("window.wasHere")
+
+    return look
+
+
+def test_a_modem_that_goes_and_comes_is_noticed_on_whatever_page_is_open(one, owner):
+    owner.open("/certificate")
+    still_open = stays_open(owner.page)
+    one.lines["depan"].unplug()
+    notices(owner.page, "Modem depan is not there")
+    one.lines["depan"].plug()
+    notices(owner.page, "Modem depan is ready")
+    still_open()
+
+
+def test_a_part_of_a_page_that_a_change_is_about_is_shown_anew(one, owner):
+    owner.open("/modems")
+    still_open = stays_open(owner.page)
+    card = owner.page.locator("main .card", has_text="depan").first
+    expect(card).to_contain_text("Ready")
+    one.lines["depan"].unplug()
+    expect(card).not_to_contain_text("Ready", timeout=SOON_MS)
+    still_open()
+
+
+def test_the_monitor_shows_a_message_while_it_is_sent(one, owner):
+    owner.open("/monitor")
+    still_open = stays_open(owner.page)
+    assert one.call("send-sms", receiver="081200000001", message="rahasia").code == "0000"
+    row = owner.page.locator("#messages tr").first
+    expect(row).to_contain_text("62812•••••01", timeout=SOON_MS)
+    expect(row).to_contain_text("Sent")
+    assert "rahasia" not in owner.page.content()
+    still_open()
+
+
+def test_a_stream_that_is_cut_says_so_and_comes_back_with_what_was_missed(one, owner):
+    owner.open("/certificate")
+    still_open, badge = stays_open(owner.page), owner.page.locator("#connection")
+    notices_nothing_yet(owner.page)
+    owner.cut = {NEWS, STREAM}
+    owner.context.set_offline(True)
+    expect(badge).to_be_visible(timeout=SOON_MS)
+    one.lines["depan"].unplug()
+    one.wait_until(lambda: one.state("depan") == "absent")
+    owner.context.set_offline(False)
+    notices(owner.page, "Modem depan is not there")
+    expect(badge).to_be_hidden()
+    still_open()
+
+
+def notices_nothing_yet(page: Page) -> None:
+    expect(page.locator("#notices")).to_be_empty()
+
+
+def test_without_a_stream_a_page_asks_every_few_seconds(one, owner):
+    owner.cut, owner.expected = {STREAM}, {503}
+    owner.page.route(f"**{STREAM}*", lambda route: route.fulfill(status=503))
+    owner.open("/certificate")
+    still_open = stays_open(owner.page)
+    with owner.page.expect_request(lambda request: f"{NEWS}?" in request.url, timeout=SOON_MS):
+        one.lines["depan"].unplug()
+    notices(owner.page, "Modem depan is not there")
+    expect(owner.page.locator("#connection")).to_be_hidden()
+    still_open()
+    # The next page tries a stream again.
+    owner.page.unroute_all()
+    with owner.page.expect_request(lambda request: STREAM in request.url, timeout=SOON_MS):
+        owner.open("/certificate")
+    one.lines["depan"].plug()
+    notices(owner.page, "Modem depan is ready")
+
+
+def test_when_the_service_starts_anew_an_open_page_asks_to_log_in(one, owner):
+    owner.open("/certificate")
+    owner.cut, owner.expected = {NEWS, STREAM}, {401}
+    one.restart()
+    owner.page.wait_for_url("**/login?next=/certificate", timeout=3 * SOON_MS)
