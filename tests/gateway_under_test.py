@@ -166,7 +166,8 @@ class GatewayUnderTest:
         shutil.rmtree(self.runtime_dir, ignore_errors=True)
 
     def state(self, name: str) -> str:
-        return next(one.state.value for one in self.gateway.pool.snapshot() if one.name == name)
+        """What a modem is doing; empty for one that the gateway does not have, perhaps not yet."""
+        return next((one.state.value for one in self.gateway.pool.snapshot() if one.name == name), "")
 
     @staticmethod
     def wait_until(is_true: Callable[[], object], timeout_s: float = 15.0) -> None:

@@ -29,7 +29,7 @@ class AdminToken(
         default=Role.VIEWER,
         help="What it may do: at most what its administrator may at that moment.",
     )
-    note: str = text(default="", pattern=r".{0,100}", help="What it is for.")
+    note: str = text(default="", pattern=r".{0,100}", shape="at most 100 characters", help="What it is for.")
     active: bool = boolean(default=True, help="Off, the token is refused.")
 
 

@@ -49,20 +49,6 @@ class Unauthorized(RequestError):
     status = 401
 
 
-class Forbidden(RequestError):
-    """Who asks may not do this."""
-
-    code = "1100"
-    status = 403
-
-    def __init__(self, role: str) -> None:
-        super().__init__(f"only somebody with the role {role} may do this")
-
-
-class SecondFactorNeeded(Unauthorized):
-    """The password is right and the account asks for the code of its authenticator app as well."""
-
-
 class NumberBlocked(RequestError):
     """The receiver is on the block list."""
 
@@ -217,6 +203,20 @@ class SettingsNotSaved(SettingsError):
 
 class DeviceError(OtpPiError):
     """Something of the device did not do as its owner asked; no command of the API meets it."""
+
+
+class Forbidden(DeviceError):
+    """Who asks may not do this."""
+
+    code = "1100"
+    status = 403
+
+    def __init__(self, role: str) -> None:
+        super().__init__(f"only somebody with the role {role} may do this")
+
+
+class SecondFactorNeeded(Unauthorized):
+    """The password is right and the account asks for the code of its authenticator app as well."""
 
 
 class ModemUnavailable(DeviceError):

@@ -271,12 +271,16 @@ class Administration:
 
     def put_api_user(self, user: str, values: Mapping[str, Any], is_new: bool = False) -> None:
         """Add an API user, or change one; what is not given stays as it is, and so does the password if empty."""
-        if is_new:
-            refuse_user_name(user)
-        elif user not in self._store.items(ApiUser):
-            raise BadRequest("user", "there is no such API user")
         given = {name: value for name, value in values.items() if value or name != "password"}
-        self.put(ApiUser.key, user, given, is_new)
+        with self._store.exclusively():
+            is_there = user in self._store.items(ApiUser)
+            if is_new and is_there:
+                raise BadRequest("user", "there is one of this name already")
+            if is_new:
+                refuse_user_name(user)
+            elif not is_there:
+                raise BadRequest("user", "there is no such API user")
+            self._store.put(ApiUser, user, given)
 
     def add_administrator(self, user: str, password: str) -> None:
         """Add an administrator, or give an existing one a new password."""

@@ -43,7 +43,10 @@ class Correspondence:
         }
 
     def list(self, search: str, offset: int, count: int) -> dict[str, Any]:
-        """Return messages, newest first, how many there are, how many of all are unread, and whether new ones are kept."""
+        """Return messages, newest first, and how many there are.
+
+        `unread` counts all that nobody has read; `is_kept` says whether what comes now is kept.
+        """
         page = self._inbox.page(offset=offset, count=count, search=search)
         names = self._names()
         return {

@@ -6,8 +6,9 @@ from types import MappingProxyType
 
 from otppi.model.checks import Level
 from otppi.web.navigation import GROUPS, Entry
+from otppi.web.outcomes import SERVERS
 from otppi.web.site import Visit
-from otppi.web.words import N_
+from otppi.web.words import N_, Words
 
 # Level of `parts.badge` and the word; the worst first.
 LEVELS: Mapping[str, tuple[str, str]] = MappingProxyType(
@@ -108,13 +109,17 @@ def lines(visit: Visit) -> list[Line]:
     return [
         Line(
             level=check["level"],
-            name=visit.words.said(check["name"]),
+            name=_name(visit.words, check["name"]),
             finding=visit.words.said(check["finding"]),
             advice=_advice(visit, check["advice"]),
             page=_page(visit, check["name"]) if check["level"] != Level.GREEN else None,
         )
         for check in checks
     ]
+
+
+def _name(words: Words, name: str) -> str:
+    return words(SERVERS[name]) if name in SERVERS else words.said(name)
 
 
 def _advice(visit: Visit, advice: str) -> str:

@@ -18,3 +18,13 @@ OUTCOMES: Mapping[str, tuple[str, str]] = MappingProxyType(
 DOORS: Mapping[str, str] = MappingProxyType(
     {"rest": N_("REST API"), "admin": N_("Admin pages"), "cli": N_("Command line")}
 )
+# By the names of "door.list".
+SERVERS: Mapping[str, str] = MappingProxyType(
+    {
+        "rest": N_("REST API"),
+        "rest-tls": N_("REST API, encrypted"),
+        "admin": N_("Admin pages"),
+        "admin-tls": N_("Admin pages, encrypted"),
+        "portal": N_("Welcome page of the Wi-Fi"),
+    }
+)

@@ -4,6 +4,7 @@ import hmac
 import ipaddress
 import json
 import logging
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +18,14 @@ from otppi.gateway.accounts import LANGUAGES
 from otppi.gateway.functions import Caller, Functions
 from otppi.gateway.rights import Role
 from otppi.gateway.sessions import Session, Sessions
-from otppi.model.errors import BadRequest, HostRefused, OtpPiError, SettingsError, Unauthorized
+from otppi.model.errors import (
+    BadRequest,
+    HostRefused,
+    OtpPiError,
+    SettingsError,
+    TooManyRequests,
+    Unauthorized,
+)
 from otppi.web.navigation import GROUPS
 from otppi.web.templates import render
 from otppi.web.words import Words, language_of, words_for
@@ -35,7 +43,7 @@ SECURITY_HEADERS: Mapping[str, str] = {
 LANGUAGE_COOKIE = "otppi_language"
 LOGIN, SETUP, LIVE = "/login", "/setup", "/live"
 _COOKIE = "otppi_session"
-_JSON = "application/json"
+_JSON, _EVENTS = "application/json", "text/event-stream"
 _LOCAL_PATH = re.compile(r"/(?![/\\])[\x21-\x7e]*")
 _LONGEST_JSON_BYTES = 1 << 20
 
@@ -265,7 +273,8 @@ class Visit:
     @property
     def wants_json(self) -> bool:
         """Whether a script of the page asks."""
-        return _JSON in self._request.get_header("Accept", "")
+        accept = self._request.get_header("Accept", "")
+        return _JSON in accept or _EVENTS in accept
 
     @property
     def is_to_us(self) -> bool:
@@ -458,6 +467,9 @@ class Visit:
             return "; ".join(self.words.said(reason) for reason in error.errors.values())
         if isinstance(error, BadRequest):
             return self.words.said(error.reason)
+        if isinstance(error, TooManyRequests):
+            wait = self.words.duration(max(1, math.ceil(error.retry_after_s or 1)))
+            return self.words("Too many tries. Please wait {wait}.", wait=wait)
         return self.words.said(error.text if isinstance(error, HostRefused) else str(error))
 
     def field_errors(self, error: OtpPiError) -> dict[str, str]:

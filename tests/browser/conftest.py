@@ -49,8 +49,8 @@ def window(browser) -> Iterator[Callable[..., Window]]:
     """Open windows; whatever went wrong in them and was not taken note of fails the test."""
     opened: list[Window] = []
 
-    def open_window(one: GatewayUnderTest, **options) -> Window:
-        opened.append(Window(browser, one.admin_port, **options))
+    def open_window(one: GatewayUnderTest, port: int | None = None, **options) -> Window:
+        opened.append(Window(browser, port or one.admin_port, **options))
         return opened[-1]
 
     yield open_window

@@ -87,9 +87,9 @@ class Window:
     ) -> None:
         self.base = f"http://{host}:{port}"
         self.complaints: list[str] = []
-        # Statuses that the test means to get, and paths that it lets fail.
+        # Statuses that the test means to get, and beginnings of paths that it lets fail.
         self.expected: set[int] = set()
-        self.cut: set[str] = set()
+        self.cut: tuple[str, ...] = ()
         self.context: BrowserContext = browser.new_context(
             viewport={"width": width, "height": _HEIGHT},
             color_scheme="dark" if is_dark else "light",
@@ -152,7 +152,7 @@ class Window:
         if refused and int(refused[1]) in self.expected:
             return
         where = message.location.get("url", "")
-        if urlsplit(where).path not in self.cut:
+        if not urlsplit(where).path.startswith(self.cut):
             self.complaints.append(f"console: {message.text} ({where})")
 
     def _look_at(self, request: Request) -> None:
@@ -164,5 +164,5 @@ class Window:
             self.complaints.append(f"status {response.status}: {response.url}")
 
     def _miss(self, request: Request) -> None:
-        if request.failure != _LEFT and urlsplit(request.url).path not in self.cut:
+        if request.failure != _LEFT and not urlsplit(request.url).path.startswith(self.cut):
             self.complaints.append(f"{request.failure}: {request.url}")

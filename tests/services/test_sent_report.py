@@ -114,6 +114,7 @@ def test_the_list_has_json_values_in_the_zone_of_the_device(sent, report, clock)
             }
         ],
         "total": 1,
+        "is_kept": True,
     }
 
 

@@ -139,9 +139,9 @@ def test_the_network_is_not_chosen_by_itself_and_is_tried(pages, owner):
 
 
 def test_messages_are_only_in_it_if_wanted(owner):
-    assert "received messages and" not in owner.follow(sent(owner, made(owner))).visible
+    assert "Received messages:" not in owner.follow(sent(owner, made(owner))).visible
     with_them = owner.follow(sent(owner, made(owner, with_messages="on")))
-    assert "0 received messages and 0 days of reports" in with_them.visible
+    assert "Received messages: 0. Days of reports: 0." in with_them.visible
 
 
 def test_a_name_in_the_file_stays_text(pages, owner):

@@ -1,6 +1,23 @@
+import json
 import logging
+import os
 
 import pytest
+
+from otppi.gateway.accounts import Administrator
+from otppi.gateway.audit import Audit
+from otppi.gateway.functions import Functions
+from otppi.gateway.sessions import Sessions
+from otppi.lib.bus import Bus
+from otppi.services.admin_site import GatewayAsDevice, on_this_machine
+from otppi.services.logs import Logs
+from otppi.services.sections import SECTIONS
+from otppi.settings.store import SettingsStore
+from otppi.web.live import Live
+from otppi.web.pages import logs
+from otppi.web.site import Site
+from otppi.wsgi.streams import Streams
+from tests.web import serving
 
 log = logging.getLogger("otppi.tests.logs_pages")
 
@@ -62,3 +79,54 @@ def test_a_desk_has_no_journal(owner):
 def test_logs_are_for_owners(operator, viewer):
     for one in (operator, viewer):
         assert {one.get(path).status for path in ("/logs", "/logs/journal", "/logs/download")} == {403}
+
+
+class DeviceWithJournal:
+    """The log pages of a device, whose journal says what a test wants."""
+
+    def __init__(self, tmp_path, clock) -> None:
+        store = SettingsStore(tmp_path / "state", SECTIONS, None)
+        store.put(Administrator, "owner", {"password": "a long password"})
+        self.bus = Bus()
+        sessions = Sessions(lambda: store.items(Administrator), clock)
+        self.cookie = f"otppi_session={sessions.open('owner', '127.0.0.1', '')}"
+        self.site = Site(
+            functions=Functions(Logs(has_journal=True).functions(), Audit(tmp_path / "audit", clock)),
+            sessions=sessions,
+            device=GatewayAsDevice(store, on_this_machine),
+            version="1",
+            facts={"live": Live(self.bus, Streams("test"), clock)},
+        )
+
+    def install(self, app) -> None:
+        self.site.install(app, logs.ROUTES)
+
+
+@pytest.fixture
+def device(tmp_path, clock, monkeypatch):
+    program = tmp_path / "bin" / "journalctl"
+    program.parent.mkdir()
+    entry = {
+        "__REALTIME_TIMESTAMP": "1800000000123456",
+        "PRIORITY": "3",
+        "SYSLOG_IDENTIFIER": "pppd",
+        "MESSAGE": "<b>no carrier</b>",
+    }
+    program.write_text(f"#!/bin/sh\necho '{json.dumps(entry)}'\necho \"$@\" > {tmp_path}/asked\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", os.pathsep.join([str(program.parent), os.environ["PATH"]]))
+    one = DeviceWithJournal(tmp_path, clock)
+    yield one
+    one.bus.stop()
+
+
+def test_on_a_device_the_journal_of_a_unit_can_be_chosen(device, tmp_path):
+    with serving.site(device) as pages:
+        page = pages.ask("GET", "/logs/journal?unit=otppi-mobile", Cookie=device.cookie)
+        assert page.status == 200
+        assert '<option value="otppi-mobile" selected>Mobile internet</option>' in page.body
+        assert "&lt;b&gt;no carrier&lt;/b&gt;" in page.body
+        assert "--unit=otppi-mobile.service" in (tmp_path / "asked").read_text()
+        other = pages.ask("GET", "/logs/journal?unit=ssh", Cookie=device.cookie)
+        assert other.status == 404
+        assert 'href="/logs/journal"' in pages.ask("GET", "/logs", Cookie=device.cookie).body

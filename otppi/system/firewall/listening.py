@@ -112,7 +112,7 @@ def _user(uid: int) -> str:
 
 def _programs(proc: Path) -> dict[str, str]:
     """Return the names of programs by the inodes of their sockets; those of other users are not seen."""
-    found = {}
+    found = dict[str, str]()
     for process in proc.glob("[0-9]*"):
         # It may be another user's, or have ended.
         with suppress(OSError):

@@ -4,7 +4,7 @@ from otppi.gateway.accounts import LANGUAGES
 from otppi.gateway.administrators import AdminAccounts
 from otppi.gateway.audit import Audit
 from otppi.gateway.recovery import Recovery
-from otppi.model.errors import OtpInvalid, OtpPiError, SecondFactorNeeded, TooManyRequests, Unauthorized
+from otppi.model.errors import OtpInvalid, OtpPiError, SecondFactorNeeded, Unauthorized
 from otppi.web.site import LANGUAGE_COOKIE, LOGIN, SETUP, Response, Visit, get, local, post
 
 _YEAR_S = 365 * 86_400
@@ -45,7 +45,7 @@ def log_in(visit: Visit) -> Response:
         _note_stranger(visit, "log_in", "refused", wrong="password")
         return _form(visit, 401, error=visit.words("Name or password is wrong."))
     except OtpPiError as error:
-        return _form(visit, error.status, half_way=visit.form("half_way"), error=_reason(visit, error))
+        return _form(visit, error.status, half_way=visit.form("half_way"), error=visit.error_text(error))
     let_in(visit, name)
     _note(visit, name, "log_in")
     return visit.redirect(local(visit.form("next", "/")))
@@ -89,7 +89,7 @@ def send_code(visit: Visit) -> Response:
     try:
         _recovery(visit).begin(visit.form("user"), visit.address, visit.words.language)
     except OtpPiError as error:
-        return _forgot(visit, error.status, {"": _reason(visit, error)})
+        return _forgot(visit, error.status, visit.field_errors(error))
     _note_stranger(visit, "recovery.begin", "done")
     return _ask_code(visit)
 
@@ -107,8 +107,6 @@ def take_code(visit: Visit) -> Response:
         user = _recovery(visit).finish(
             visit.form("user"), visit.form("code"), visit.form("password"), visit.address
         )
-    except TooManyRequests as error:
-        return _ask_code(visit, error.status, {"": _reason(visit, error)})
     except OtpPiError as error:
         if isinstance(error, OtpInvalid):
             _note_stranger(visit, "recovery.finish", "refused", wrong="code")
@@ -152,13 +150,6 @@ def _recovering(visit: Visit, template: str, status: int, errors: dict[str, str]
         user=visit.form("user"),
         errors=errors or {},
     )
-
-
-def _reason(visit: Visit, error: OtpPiError) -> str:
-    if isinstance(error, TooManyRequests):
-        wait = visit.words.duration(error.retry_after_s or 1)
-        return visit.words("Too many tries. Please wait {wait}.", wait=wait)
-    return visit.error_text(error)
 
 
 def _know_browser(visit: Visit, user: str) -> None:

@@ -7,11 +7,17 @@ from typing import Any
 from otppi.web import modem_words
 from otppi.web.outcomes import DOORS, OUTCOMES
 from otppi.web.site import Response, Visit, get
-from otppi.web.words import Words
+from otppi.web.words import N_, Words
 
 _ROWS = 50
-# Which servers of "door.list" let in what comes through a door of `DOORS`.
-_SERVERS: Mapping[str, tuple[str, ...]] = {"rest": ("rest", "rest-tls"), "admin": ("admin", "admin-tls")}
+# The servers of "door.list", plain and encrypted, that let in what comes through a door of `DOORS`.
+_SERVERS: Mapping[str, tuple[str, str]] = {"rest": ("rest", "rest-tls"), "admin": ("admin", "admin-tls")}
+_OPEN: Mapping[tuple[bool, bool], str] = {
+    (True, True): N_("HTTP and HTTPS"),
+    (True, False): N_("HTTP"),
+    (False, True): N_("HTTPS"),
+    (False, False): N_("closed"),
+}
 # The picture, in units of which it is 360 wide.
 _NODE_HEIGHT, _NODE_STEP = 40, 52
 _LONGEST_NAME = 15
@@ -60,14 +66,14 @@ def show(visit: Visit) -> Response:
 
 
 def _doors(words: Words, servers: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, str, bool]]:
-    is_open = {one["name"]: not one["problem"] for one in servers}
+    opened = {one["name"] for one in servers if not one["problem"]}
     doors = []
     for door, title in DOORS.items():
-        names = _SERVERS.get(door, ())
-        opened = [name for name in names if is_open.get(name)]
-        kinds = ["HTTPS" if name.endswith("-tls") else "HTTP" for name in opened]
-        text = " + ".join(kinds) if kinds or not names else words("closed")
-        doors.append((door, words(title), text, bool(opened) or not names))
+        if (names := _SERVERS.get(door)) is None:
+            doors.append((door, words(title), "", True))
+        else:
+            plain, encrypted = (name in opened for name in names)
+            doors.append((door, words(title), words(_OPEN[plain, encrypted]), plain or encrypted))
     return doors
 
 
@@ -86,10 +92,11 @@ def _placed(nodes: Sequence[tuple[str, str, str, bool]], height: float) -> list[
 
 def _row(words: Words, message: Mapping[str, Any]) -> dict[str, Any]:
     level, title = OUTCOMES[message["outcome"]]
+    door = message["door"]
     return {
         "message": message["message_id"],
         "at": words.clock(message["at"]),
-        "door": words(DOORS[message["door"]]) if message["door"] in DOORS else message["door"],
+        "door": words(DOORS.get(door, door)),
         "user": message["user"],
         "modem": message["modem"],
         "number": message["number"],

@@ -11,7 +11,7 @@ from typing import Any
 from otppi.web import charts, diagnosis_words, modem_words
 from otppi.web.charts import Chart, Series
 from otppi.web.navigation import GROUPS
-from otppi.web.outcomes import OUTCOMES
+from otppi.web.outcomes import OUTCOMES, SERVERS
 from otppi.web.site import Response, Visit, get
 from otppi.web.words import N_, Words
 
@@ -28,15 +28,6 @@ _SHARES = (
     ("swap", N_("Swap"), "fourth"),
 )
 _SHORTCUTS = ("/send", "/inbox", "/modems", "/reports")
-_DOORS: Mapping[str, str] = MappingProxyType(
-    {
-        "rest": N_("REST API"),
-        "rest-tls": N_("REST API, encrypted"),
-        "admin": N_("Admin pages"),
-        "admin-tls": N_("Admin pages, encrypted"),
-        "portal": N_("Welcome page of the Wi-Fi"),
-    }
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,10 +62,7 @@ def show(visit: Visit) -> Response:
         lines=[line for line in diagnosis_words.lines(visit) if line.level != "green"],
         levels=diagnosis_words.LEVELS,
         modems=_modems(visit, cost["currency"]),
-        doors=[
-            {**door, "title": words(_DOORS[door["name"]]) if door["name"] in _DOORS else door["name"]}
-            for door in visit.call("door.list")
-        ],
+        doors=_doors(words, visit.call("door.list")),
         today_parts=sum(one["today"]["parts"] for one in cost["modems"]),
         today_cost=words.money(
             sum((Decimal(one["today"]["cost"]) for one in cost["modems"]), Decimal()), cost["currency"]
@@ -98,6 +86,11 @@ def show(visit: Visit) -> Response:
         spans=[(one, words(title)) for one, title in _SPANS.items()],
         history=_history(visit, hours),
     )
+
+
+def _doors(words: Words, doors: Sequence[Mapping[str, Any]]) -> list[tuple[str, Mapping[str, Any]]]:
+    named = ((str(door["name"]), door) for door in doors)
+    return [(words(SERVERS.get(name, name)), door) for name, door in named]
 
 
 def _unread(visit: Visit) -> int:

@@ -11,16 +11,13 @@ from otppi.gateway.rights import Role
 from otppi.model.errors import OtpPiError
 from otppi.web import charts
 from otppi.web.charts import Chart
-from otppi.web.outcomes import OUTCOMES
+from otppi.web.outcomes import DOORS, OUTCOMES
 from otppi.web.site import Response, Visit, get, post
 from otppi.web.words import N_, Words
 
 _ON_A_PAGE: Final = 50
 _FIRST_DAYS: Final = 7
 _FILTERS: Final = ("since", "until", "modem", "door", "user", "outcome", "delivery", "number")
-_DOORS: Mapping[str, str] = MappingProxyType(
-    {"rest": N_("REST API"), "admin": N_("Admin pages"), "cli": N_("Command line")}
-)
 _DELIVERIES: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "none": ("off", N_("no report")),
@@ -80,11 +77,11 @@ def show(visit: Visit) -> Response:
             (words(title), f"/reports?{urlencode({'since': today - timedelta(days=days - 1), 'until': ''})}")
             for title, days in _SPANS.items()
         ],
-        doors=_DOORS,
+        doors=DOORS,
         outcomes=OUTCOMES,
         deliveries=_DELIVERIES,
         modem_choices=_with(asked["modem"], [(one["id"], one["name"]) for one in visit.call("modem.list")]),
-        door_choices=_with(asked["door"], [(door, words(title)) for door, title in _DOORS.items()]),
+        door_choices=_with(asked["door"], [(door, words(title)) for door, title in DOORS.items()]),
         outcome_choices=[(one, words(title)) for one, (_, title) in OUTCOMES.items()],
         delivery_choices=[(one, words(title)) for one, (_, title) in _DELIVERIES.items()],
         offset=offset,

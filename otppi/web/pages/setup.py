@@ -80,9 +80,7 @@ def make(visit: Visit) -> Response:
             secret=visit.form("secret"),
         )
     except TooManyRequests as error:
-        wait = visit.words.duration(error.retry_after_s or 1)
-        text = visit.words("Too many tries. Please wait {wait}.", wait=wait)
-        return _first(visit, error.status, {"secret": text})
+        return _first(visit, error.status, {"secret": visit.error_text(error)})
     except OtpPiError as error:
         return _first(visit, error.status, visit.field_errors(error))
     if not is_made:
