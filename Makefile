@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench docs lock deb image test-image test-image-pi3 bench-image campaign-pdu clean
+.PHONY: help setup run test check bench screenshots docs lock deb image test-image test-image-pi3 bench-image campaign-pdu clean
 
 BIN := .venv/bin
 UV_VERSION := 0.13.8
@@ -35,6 +35,10 @@ check: ## Check format, style, types, layers and shell scripts
 
 bench: setup ## Measure speed and cost; options: make bench BENCH="--quick --only burst"
 	@$(BIN)/python -m tests.bench $(BENCH)
+
+screenshots: setup ## Take pictures of the admin pages, into build/screenshots/index.html
+	@provisioning/device-tests.sh
+	@$(BIN)/python -m tests.browser.screenshots
 
 campaign-pdu: setup ## Try 100,000 texts per test through the PDU codec and back; some 15 minutes
 	@OTPPI_ROUND_TRIPS=100000 $(BIN)/python -m pytest tests/model/test_pdu_round_trips.py

@@ -9,9 +9,10 @@
 set -euo pipefail
 
 packages=(
-    bmap-tools dbus dnsmasq-base dosfstools e2fsprogs exfatprogs fdisk gir1.2-umockdev-1.0 iproute2 iptables iw mtools
-    network-manager openssh-client openssh-server polkitd ppp python3-dbus python3-dbusmock python3-gi
-    python3-networkmanager shellcheck systemd systemd-timesyncd udev umockdev util-linux xz-utils zbar-tools
+    bmap-tools chromium dbus dnsmasq-base dosfstools e2fsprogs exfatprogs fdisk fonts-dejavu-core gir1.2-umockdev-1.0
+    iproute2 iptables iw mtools network-manager openssh-client openssh-server polkitd ppp python3-dbus
+    python3-dbusmock python3-gi python3-networkmanager shellcheck systemd systemd-timesyncd udev umockdev util-linux
+    xz-utils zbar-tools
 )
 
 # The booted image; for one of another processor, image/README.md.

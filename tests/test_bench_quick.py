@@ -17,6 +17,7 @@ KEYS = {
     *("median_ms", "p99_ms", "otp_median_ms", "at_per_sms", "bytes_per_sms", "offences"),
     *("one_modem", "four_modems", "cpu_s", "rss_mb", "written", "lost", "doubled", "complaints"),
     *("monitors_cpu_percent", "monitors_burst_percent", "monitors_delay_ms"),
+    "pages_ms",
     *("per_second", "misjudged", "otp_written"),
     *("of_limit_1", "of_limit_4", "of_limit_16", "of_limit_32"),
     *("hung_lost", "hung_doubled", "hung_last_s"),

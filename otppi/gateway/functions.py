@@ -21,7 +21,7 @@ _ACCOUNTS = frozenset({Administrator.key, AdminToken.key})
 # Values under such names are written down nowhere, whatever function they are for; a test holds every secret setting
 # against it.
 _SECRET_NAME = re.compile(
-    r"(pass(word|phrase)?|secret|(^|_)(pin|puk|key|token|code|otp)|text|message|content|document)s?$",
+    r"(pass(word|phrase)?|secret|digest|(^|_)(pin|puk|key|token|otp)|^(code|text|message|content|document))s?$",
     re.IGNORECASE,
 )
 

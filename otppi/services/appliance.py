@@ -290,6 +290,7 @@ class Appliance:
             self._host.clock.changed()
 
     def _list_devices(self) -> list[dict[str, Any]]:
+        """Return the pieces of hardware that were found, such as modems and storage."""
         return [
             {"kind": one.kind, "name": one.name, "node": one.node, "description": one.description}
             for one in self.devices.present()

@@ -15,7 +15,8 @@ _LONGEST_TEXT = 4096
 _LARGEST = 1e18
 _UNIT_SUFFIXES = ("_s", "_ms", "_bytes")
 _ABBREVIATIONS = frozenset(
-    "API APN DHCP DNS GPIO HTTP HTTPS ICCID IMEI NTP OTP PIN RTC SIM SMS SSID USSD WPA3".split()
+    {"API", "APN", "DHCP", "DNS", "GPIO", "HTTP", "HTTPS", "ICCID", "IMEI"}
+    | {"NTP", "OTP", "PIN", "RTC", "SIM", "SMS", "SSID", "USSD", "WPA3"}
 )
 _TRUE = frozenset({"true", "1", "yes", "on"})
 _FALSE = frozenset({"false", "0", "no", "off"})

@@ -53,7 +53,7 @@ def _caller(visit: Visit) -> Caller:
 
 def _refused(error: OtpPiError) -> Response:
     fields = getattr(error, "errors", None) or (
-        {error.field: str(error)} if isinstance(error, BadRequest) else {}
+        {error.field: error.reason} if isinstance(error, BadRequest) else {}
     )
     headers = {"Content-Type": "application/json", "Cache-Control": "no-store"}
     if error.status == Unauthorized.status:

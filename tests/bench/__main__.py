@@ -21,6 +21,7 @@ from tests.bench.latency import LATENCY
 from tests.bench.memory import MEMORY
 from tests.bench.monitors import MONITORS
 from tests.bench.one_hangs import ONE_HANGS
+from tests.bench.pages import ADMIN_PAGES
 from tests.bench.processes import REPOSITORY
 from tests.bench.recovery import RECOVERY
 from tests.bench.report import as_json, as_table, write_json
@@ -38,6 +39,7 @@ _MEASUREMENTS = (
     LATENCY,
     BURST,
     MONITORS,
+    ADMIN_PAGES,
     VERIFY,
     *SLOW_MODEMS,
     *FAILOVER,

@@ -1,11 +1,12 @@
 """Addresses of pages: every route of the site, filled with what the device in use has."""
 
+import re
 from collections.abc import Callable, Mapping
 
 from otppi.web.pages.settings import PAGES
 from otppi.web.routes import ROUTES
 from otppi.web.site import LIVE, Route
-from tests.browser.furnished import OPEN_PORT, call
+from tests.browser.furnished import API_USER, OPEN_PORT, call
 from tests.web.admin_client import AdminClient
 
 Fill = Callable[[AdminClient], list[str]]
@@ -28,8 +29,16 @@ def _job(path: str) -> Fill:
     return fill
 
 
-# What stands in a path: the addresses of such a route.
+def _linked(page: str, start: str) -> Fill:
+    """Return the first such link of a page."""
+    return lambda owner: re.findall(rf'href="({re.escape(start)}[^"]+)"', owner.get(page).text)[:1]
+
+
+# What stands in a path, or what a page is asked: the addresses of such a route.
 FILLED: Mapping[str, Fill] = {
+    "/settings": lambda _: ["/settings", "/settings?q=modem"],
+    "/api-users/change": lambda _: [f"/api-users/change?user={API_USER}"],
+    "/administrators/change": lambda _: ["/administrators/change?user=viewer"],
     "/settings/<name:re:[a-z]+>": lambda _: [f"/settings/{name}" for name in PAGES],
     "/modems/<modem:re:[^/]+>": _modem("/modems/{}"),
     "/modems/<modem:re:[^/]+>/sim": _modem("/modems/{}/sim"),
@@ -37,6 +46,7 @@ FILLED: Mapping[str, Fill] = {
     "/jobs/<job_id:re:[0-9a-f]+>": _job("/jobs/{job}"),
     "/firewall/ports/<item:path>": lambda _: [f"/firewall/ports/{OPEN_PORT}"],
     "/inbox/<message_id:re:[0-9A-Za-z._-]{1,80}>": _messages,
+    "/about/licence/<key:re:[a-z0-9-]+>": _linked("/about", "/about/licence/"),
     "/reports/<kind:re:csv|xlsx>": lambda _: ["/reports/csv", "/reports/xlsx"],
 }
 # Pages that have nothing to show by themselves, and what they answer then.
@@ -46,8 +56,6 @@ EMPTY: Mapping[str, int] = {
     "/jobs/<job_id:re:[0-9a-f]+>": 303,  # the result of the work has a page of its own
     "/logs/journal": 404,  # a desk has none
 }
-# What a page shows only when it is asked something.
-ASKED = ("/settings?q=modem",)
 
 
 def page_routes() -> list[Route]:
@@ -61,8 +69,7 @@ def page_routes() -> list[Route]:
 
 def addresses(route: Route, owner: AdminClient) -> list[str]:
     """Return the addresses of a route on the device in use."""
-    asked = [one for one in ASKED if one.partition("?")[0] == route.path]
-    if "<" not in route.path:
-        return [route.path, *asked]
-    assert route.path in FILLED, f"say in {__file__} what stands in {route.path}"
-    return FILLED[route.path](owner)
+    if route.path in FILLED:
+        return FILLED[route.path](owner)
+    assert "<" not in route.path, f"say in {__file__} what stands in {route.path}"
+    return [route.path]
