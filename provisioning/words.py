@@ -49,7 +49,7 @@ _LEFT_OUT = (
 _NAMED_FIRST = frozenset({"BadRequest", "HostRefused"})
 _LEAST_LETTERS = 3
 # Calls whose texts are shown: every class of errors (by its name), and these.
-_CALLS = frozenset({"Check", "_check", "_check_ready", "_green", "NotAccepted", "Verdict", "Finding", "said_below"})
+_CALLS = frozenset({"Check", "_check", "_check_ready", "_green", "_last", "_red", "NotAccepted", "Verdict", "Finding", "said_below"})
 _ARGUMENTS = frozenset(
     {"finding", "advice", "reason", "shape", "item_shape", "title", "help", "unit", "state"}
 )

@@ -92,6 +92,51 @@ _INSTEAD: Mapping[str, str] = MappingProxyType(
 )
 
 
+# Checks put these together out of pieces, so that they stand nowhere as a whole.
+_PUT_TOGETHER = (
+    N_("Check the router."),
+    N_("Set ethernet.gateway to the address of your router."),
+    N_("access point"),
+    N_("at GPIO {}, quiet from {} until {}"),
+    N_("balance of {}"),
+    N_("firewall"),
+    N_("hardware watchdog"),
+    N_("high enough"),
+    N_("its rules are not in force"),
+    N_("log"),
+    N_("memory"),
+    N_("modem {}"),
+    N_("network service"),
+    N_("no IPv4 address"),
+    N_("not connected through {}: {}"),
+    N_("not watched by systemd"),
+    N_("only the emergency rules are in force; ports opened by you are closed"),
+    N_("pppd ended with code {}"),
+    N_("real-time clock battery"),
+    N_("real-time clock temperature"),
+    N_("reset by USB stick"),
+    N_("Restart the device. If it stays so, flash it again."),
+    N_("temperature"),
+    N_("time server"),
+    N_("too low"),
+    N_("udev cannot be heard: {}"),
+    N_("udev does not run"),
+    N_("voltage"),
+    N_("watched by systemd"),
+    N_("{} (asked on {})"),
+    N_("{} (asked on {}): {}"),
+    N_("{} MiB free"),
+    N_("{} MiB free; {}"),
+    N_("{} at {}, channel {}, {}"),
+    N_("{} by DHCP"),
+    N_("{} restarts {}"),
+    N_("{}, signal unknown"),
+    N_("{}, signal {} dBm"),
+    N_("{}, valid until {} (asked on {})"),
+    N_("{}, valid until {} (asked on {}): {}"),
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Line:
     """One check, in the reader's words."""

@@ -143,7 +143,7 @@ def test_cookies_of_the_encrypted_pages_are_never_sent_in_the_clear(pages, owner
 
 
 def _encrypted(port, method, path, body=None, **headers):
-    unchecked = ssl._create_unverified_context()
+    unchecked = ssl._create_unverified_context()  # noqa: S323
     connection = HTTPSConnection("127.0.0.1", port, timeout=30, context=unchecked)
     if body is not None:
         headers["Content-Type"] = "application/x-www-form-urlencoded"

@@ -103,25 +103,20 @@ def paths(route: Route, values: tuple[str, ...]) -> list[str]:
     """The addresses of a route with these values in the place of its parts, where they fit."""
     if "<" not in route.path:
         return [route.path]
-    found = []
-    for value in values:
-        try:
-            found.append(
-                re.sub(r"<[a-z_]+(?::re:([^>]*))?(?::path)?>", lambda part: _fill(part, value), route.path)
-            )
-        except ValueError:
-            continue
-    return found
+    found = (_filled(route.path, value) for value in values)
+    return [path for path in found if path]
 
 
-def _fill(part: re.Match[str], value: str) -> str:
-    pattern = part[1]
-    if pattern and not re.fullmatch(pattern, value):
-        fits = [one for one in (*pattern.split("|"), *PLAUSIBLE) if re.fullmatch(pattern, one)]
-        if value != PLAUSIBLE[0] or not fits:
-            raise ValueError
-        value = fits[0]
-    return quote(value, safe="")
+def _filled(path: str, value: str) -> str:
+    while part := re.search(r"<[a-z_]+(?::re:([^>]*))?(?::path)?>", path):
+        pattern = part[1] or ".*"
+        # Where only certain words fit, the first of them stands for something plausible.
+        words = (value, *pattern.split("|"), *PLAUSIBLE) if value == PLAUSIBLE[0] else (value,)
+        fits = next((one for one in words if re.fullmatch(pattern, one, re.DOTALL)), None)
+        if fits is None:
+            return ""
+        path = path.replace(part[0], quote(fits, safe=""), 1)
+    return path
 
 
 def plausible(route: Route) -> str:
