@@ -49,7 +49,20 @@ _LEFT_OUT = (
 _NAMED_FIRST = frozenset({"BadRequest", "HostRefused"})
 _LEAST_LETTERS = 3
 # Calls whose texts are shown: every class of errors (by its name), and these.
-_CALLS = frozenset({"Check", "_check", "_check_ready", "_green", "_last", "_red", "NotAccepted", "Verdict", "Finding", "said_below"})
+_CALLS = frozenset(
+    {
+        "Check",
+        "_check",
+        "_check_ready",
+        "_green",
+        "_last",
+        "_red",
+        "NotAccepted",
+        "Verdict",
+        "Finding",
+        "said_below",
+    }
+)
 _ARGUMENTS = frozenset(
     {"finding", "advice", "reason", "shape", "item_shape", "title", "help", "unit", "state"}
 )
@@ -224,7 +237,7 @@ def merged(texts: Iterable[str | tuple[str, str]], known: Iterable[Catalog]) -> 
         found = (one.get(identity) for one in catalogues)
         known_texts = (_first(one.string) for one in found if one is not None)
         translation = next((one for one in known_texts if one), "")
-        made.add(text, (translation,) if isinstance(text, tuple) else translation)
+        made.add(text, (translation,) * made.num_plurals if isinstance(text, tuple) else translation)
     return made
 
 

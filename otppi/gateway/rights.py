@@ -83,7 +83,7 @@ RIGHTS: Mapping[str, Right] = MappingProxyType(
         "inbox.reply": _does(Role.OPERATOR, "text"),
         "inbox.show": _sees(Role.OPERATOR),
         "job.list": _sees(),
-        "job.show": _sees(),
+        "job.show": _sees(Role.OPERATOR),
         "log.journal": _sees(Role.OWNER),
         "log.list": _sees(Role.OWNER),
         "log.text": _sees(Role.OWNER),

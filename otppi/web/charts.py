@@ -5,7 +5,7 @@ Places and sizes are in per cent of the picture, counted from its left and its t
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from otppi.web.outcomes import OUTCOMES
@@ -65,7 +65,7 @@ class Chart:
     slots: Sequence[Slot] = ()
     across: Sequence[Tick]
     up: Sequence[Tick]
-    rows: Sequence[tuple[str, Sequence[str]]] = field(default=())  # the same as a table: step and values
+    rows: Sequence[tuple[str, Sequence[str]]] = ()  # the same as a table: step and values
 
 
 def by_outcome(words: Words, steps: Iterable[Mapping[str, Any]]) -> list[Series]:
@@ -133,7 +133,7 @@ def lines(
     series: Sequence[Series],
     *,
     gap_s: float,
-    top: float | None = None,
+    top: float = 0,
     write: Write | None = None,
 ) -> Chart:
     """Draw each series over time, with gaps where nothing is known.
@@ -145,12 +145,12 @@ def lines(
         moments_s: When the values were measured, in order.
         series: With one value for each moment.
         gap_s: Moments further apart are not joined.
-        top: The largest value that can be; by the values if None.
+        top: What the scale reaches at least.
         write: Writes a value; as a plain number if None.
     """
     write = write or words.number
     known = [value for one in series for value in one.values if value is not None]
-    scale = _Scale(max([*known, top or 0]), is_whole=False)
+    scale = _Scale(max([*known, top]), is_whole=False)
     begin_s, length_s = span_s[0], max(1.0, span_s[1] - span_s[0])
     drawn = []
     for one in series:

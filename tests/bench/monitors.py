@@ -14,11 +14,12 @@ from tests.bench.caller import Connection, sms
 from tests.bench.rig import Rig
 from tests.bench.rows import CouldNotMeasure, Extent, Measurement, Reading, Readings, RowSpec
 from tests.bench.statistics_of import median
+from tests.web.admin_client import AdminClient
 
 _MONITORS = 10
 _MESSAGES_PER_S = 20
+_ON_ONE_ADDRESS = 5  # of one address the gateway takes eight
 _LIMIT_S = 30.0
-_PROGRAM = "tests.bench.monitored"
 
 
 @dataclass(frozen=True)
@@ -30,9 +31,11 @@ class _Pace:
 class _Monitors:
     """Pages that listen, all read by one thread."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, owner: AdminClient) -> None:
         self.events = 0
-        self._sockets = [_listening(port) for _ in range(_MONITORS)]
+        self._sockets = [
+            _listening(owner, f"127.0.0.{2 + number // _ON_ONE_ADDRESS}") for number in range(_MONITORS)
+        ]
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._read, name="monitors")
         self._thread.start()
@@ -53,9 +56,10 @@ class _Monitors:
                 self.events += data.count(b"data: ")
 
 
-def _listening(port: int) -> socket.socket:
-    sock = socket.create_connection(("127.0.0.1", port), timeout=_LIMIT_S)
-    sock.sendall(b"GET /live/stream HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+def _listening(owner: AdminClient, address: str) -> socket.socket:
+    sock = socket.create_connection(("127.0.0.1", owner.port), _LIMIT_S, source_address=(address, 0))
+    cookies = "; ".join(f"{name}={value}" for name, value in owner.cookies.items())
+    sock.sendall(f"GET /live/stream HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: {cookies}\r\n\r\n".encode())
     if not sock.recv(12).endswith(b" 200"):
         sock.close()
         raise CouldNotMeasure("a monitor was not let in")
@@ -63,8 +67,8 @@ def _listening(port: int) -> socket.socket:
 
 
 @contextlib.contextmanager
-def _monitors(port: int) -> Iterator[_Monitors]:
-    monitors = _Monitors(port)
+def _monitors(owner: AdminClient) -> Iterator[_Monitors]:
+    monitors = _Monitors(owner)
     try:
         yield monitors
     finally:
@@ -92,16 +96,17 @@ def _run(extent: Extent) -> Readings:
     times, count, turns = extent.pick(3, 1), extent.pick(1000, 150), extent.pick(200, 40)
     first = 0
     quiet_bursts, watched_bursts = [], []
-    with Rig(extent, modems=4, program=_PROGRAM) as rig:
+    with Rig(extent, modems=4) as rig:
         rig.warm_up()
+        owner = rig.owner()
         quiet = _paced(rig, first, turns)
-        with _monitors(rig.port) as monitors:
+        with _monitors(owner) as monitors:
             watched = _paced(rig, first := first + turns, turns)
             events = monitors.events
         first += turns
         for _ in range(times):
             quiet_bursts.append(one_burst(rig, first, count).per_second)
-            with _monitors(rig.port):
+            with _monitors(owner):
                 watched_bursts.append(one_burst(rig, first := first + count, count).per_second)
             first += count
     per_page_s = events / _MONITORS / (turns / _MESSAGES_PER_S)

@@ -5,14 +5,13 @@ from collections.abc import Iterator
 
 from otppi.web.pages.settings import PAGES
 from tests.bench.caller import drive, sms
-from tests.bench.rig import Rig, free_port
-from tests.bench.rows import CouldNotMeasure, Extent, Measurement, Reading, Readings, RowSpec
+from tests.bench.rig import Rig
+from tests.bench.rows import Extent, Measurement, Reading, Readings, RowSpec
 from tests.bench.statistics_of import median
 from tests.browser.addresses import EMPTY, page_routes
-from tests.web.admin_client import PASSWORD, AdminClient
+from tests.web.admin_client import AdminClient
 
 _PROGRAM = "tests.bench.on_a_desk"
-_FIRST = {"user": "owner", "password": PASSWORD, "again": PASSWORD, "phone": "", "email": ""}
 _LIMIT_S = 60.0
 _CALLERS = 8
 
@@ -32,13 +31,10 @@ def _took_ms(owner: AdminClient, path: str) -> float | None:
 
 def _run(extent: Extent) -> Readings:
     times, messages = extent.pick(25, 3), extent.pick(500, 30)
-    port = free_port()
-    with Rig(extent, modems=4, program=_PROGRAM, settings={"admin.http_port": port}) as rig:
+    with Rig(extent, modems=4, program=_PROGRAM) as rig:
         rig.warm_up()
         drive(rig.port, [sms(index) for index in range(messages)], _CALLERS, _LIMIT_S)
-        owner = AdminClient(port)
-        if owner.post("/setup", _FIRST).status != 303:
-            raise CouldNotMeasure("nobody could be made administrator")
+        owner = rig.owner()
         # The first page of each kind loads its template and translations; that is once in the life of the service.
         pages = [path for path in _paths() if _took_ms(owner, path) is not None]
         medians = {path: median([_took_ms(owner, path) or 0.0 for _ in range(times)]) for path in pages}

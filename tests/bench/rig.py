@@ -23,10 +23,13 @@ from tests.bench import processes
 from tests.bench.caller import PASSWORD, USER, Connection, sms, verification
 from tests.bench.rows import CouldNotMeasure, Extent
 from tests.bench.simulator import Simulator
+from tests.web.admin_client import PASSWORD as OWNER_PASSWORD
+from tests.web.admin_client import AdminClient
 
 _START_LIMIT_S = 60.0
 _STOP_LIMIT_S = 3.0
 _WARM_UP_MESSAGES = 4
+_OWNER = "owner"
 _RAM = Path("/dev/shm")  # noqa: S108 - a fresh folder is made in it
 
 
@@ -79,6 +82,13 @@ class Rig:
             self._ask_for(sms(999_000 + index), "0000")
         self.simulator.new_messages()
 
+    def owner(self) -> AdminClient:
+        """Log in at the admin pages."""
+        owner = AdminClient(self.admin_port)
+        if owner.log_in(_OWNER).status != 303:
+            raise CouldNotMeasure("the administrator could not log in")
+        return owner
+
     def wait_all_ready(self, limit_s: float) -> None:
         """Wait until no modem is missing."""
         deadline = time.monotonic() + limit_s
@@ -114,7 +124,7 @@ class Rig:
         self.simulator = self._stack.enter_context(
             Simulator(ram / "ports", self.modems, self._submit_s, self._personalities)
         )
-        self.port = free_port()
+        self.port, self.admin_port = free_port(), free_port()
         self._configure()
         self.began_s = time.monotonic()
         self._process = self._start(ram / "runtime")
@@ -129,20 +139,21 @@ class Rig:
         return folder
 
     def _configure(self) -> None:
-        # What `otppi settings set`, `modem add` and `api-user add` do while no gateway runs, without a new
+        # What `otppi settings set`, `modem add`, `api-user add` and `admin add` do while no gateway runs, without a new
         # process for each of up to forty calls.
         settings = {
             "api.host": "127.0.0.1",
             "api.http_port": self.port,
             "api.https_enabled": False,
             "admin.host": "127.0.0.1",
-            "admin.http_port": free_port(),
+            "admin.http_port": self.admin_port,
             "admin.https_enabled": False,
             **self._settings,
         }
         for path, value in settings.items():
             administer(self.state_dir, "settings.set", {"values": {path: str(value).lower()}})
         administer(self.state_dir, "api_user.add", {"user": USER, "password": PASSWORD})
+        administer(self.state_dir, "admin.add", {"user": _OWNER, "password": OWNER_PASSWORD})
         for name, port in self.simulator.ports.items():
             modem = {"name": name, "port": port, "prefixes": [], "is_default": True}
             administer(self.state_dir, "modem.add", modem)

@@ -119,3 +119,7 @@ def test_outcomes_are_stacked_with_what_was_sent_at_the_bottom() -> None:
 def test_no_template_draws_a_chart_with_styles_of_its_own() -> None:
     # The pages allow no style but those of their files.
     assert "style=" not in render("charts.html", {"_": WORDS})
+
+
+def test_a_scale_that_is_given_is_not_shrunk_to_small_values() -> None:
+    assert [tick.text for tick in _line([0], [0.002], top=1).up] == ["0", "0.5", "1"]

@@ -73,7 +73,7 @@ def test_work_that_fails_says_why(pages, owner, jobs):
 def test_work_at_a_modem_is_shown_on_its_page_to_those_who_may_see_that(pages, operator, viewer, jobs):
     with work_on(jobs, modem_id="m0") as job_id:
         assert operator.get(f"/jobs/{job_id}").location == f"/modems/m0/job/{job_id}"
-        assert viewer.get(f"/jobs/{job_id}").status == 200
+        assert viewer.get(f"/jobs/{job_id}").status == 403
 
 
 def test_work_that_is_not_known_any_more_is_said_to_be_so(owner):

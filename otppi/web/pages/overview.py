@@ -141,6 +141,7 @@ def _latency(words: Words, minutes: Sequence[Mapping[str, Any]]) -> Chart | None
             ),
         ],
         gap_s=1.5 * _MINUTE_S,
+        top=1,
         write=lambda value: words("{seconds} s", seconds=words.number(value)),
     )
 
