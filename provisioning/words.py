@@ -103,7 +103,7 @@ def _of_settings() -> Iterator[str]:
             yield from (setting.title, setting.help, setting.shape, setting.unit)
             if setting.limits not in (setting.pattern, ", ".join(setting.choices)):
                 yield setting.limits
-            yield from (one for one in setting.choices if one.islower() and one.isalpha())
+            yield from (one for one in setting.choice_titles if _has_words(one) and not one.isupper())
 
 
 def _of_lower_layers() -> Iterator[str]:

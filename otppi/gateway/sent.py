@@ -4,12 +4,15 @@ import errno
 import itertools
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
+from otppi.gateway.sent_days import PastDays, midnight_s, past_until
 from otppi.gateway.sent_file import DayFile, SentFiles
 from otppi.gateway.sent_query import SentFilter, SentSummary
 from otppi.gateway.sent_row import News, SentRow, news_of, row_of
@@ -64,6 +67,8 @@ class _Seen:
     rows: list[SentRow]  # those that are not in a file yet, in the order of coming
     news: dict[str, News]
     files: list[DayFile]  # the newest first
+    changes: int  # how much had been taken or deleted
+    news_of_files: int  # how much of it was about rows that are in files
 
 
 class SentMessages:
@@ -82,6 +87,10 @@ class SentMessages:
         self._news_written: dict[str, News] = {}  # the last that were
         self._newest_s = 0.0  # when the last of it came
         self._lost = 0
+        self._changes = 0
+        self._news_of_files = 0
+        self._past_days = PastDays()
+        self._last: tuple[object, SentSummary] | None = None
         self._disk = threading.Lock()  # of the files; taken before the other
         self._files = SentFiles(folder)
         self._is_failing = False
@@ -112,6 +121,7 @@ class SentMessages:
             return
         at_s, is_timed = self._now()
         with self._lock:
+            self._changes += 1
             self._newest_s = at_s
             if isinstance(event, SmsFinished) and not event.late:
                 self._add(row_of(event, at_s, is_timed=is_timed))
@@ -160,7 +170,7 @@ class SentMessages:
         """
         seen = self._seen()
         rows = tuple(itertools.islice(_rows(seen, wanted), offset, offset + count))
-        return SentPage(rows=rows, total=_count(seen, wanted))
+        return SentPage(rows=rows, total=self._summed(seen, wanted).messages)
 
     def summary(self, wanted: SentFilter) -> SentSummary:
         """Count rows by outcome, modem and time.
@@ -168,9 +178,7 @@ class SentMessages:
         Raises:
             HostError: The disk does not give them.
         """
-        summary = SentSummary(wanted)
-        summary.count(self.rows(wanted))
-        return summary
+        return self._summed(self._seen(), wanted)
 
     def delete_before(self, at_s: float) -> int:
         """Delete rows from before a time, and return how many there were.
@@ -181,6 +189,7 @@ class SentMessages:
         with self._disk:
             self._write(is_durable=True)
             with self._lock:
+                self._changes += 1
                 kept = {message_id: row for message_id, row in self._rows.items() if row.at_s >= at_s}
                 count = len(self._rows) - len(kept)
                 self._rows = kept
@@ -221,6 +230,7 @@ class SentMessages:
         if row is not None:
             self._rows[news.message_id] = row.told(news)
             return
+        self._news_of_files += 1
         self._news[news.message_id] = news.after(self._news.get(news.message_id))
         if len(self._news) > _MOST_IN_RAM:
             del self._news[next(iter(self._news))]
@@ -271,7 +281,36 @@ class SentMessages:
         with self._disk, _checked():
             with self._lock:
                 rows, news = list(self._rows.values()), dict(self._news)
-            return _Seen(rows, news, self._files.all())
+                changes, news_of_files = self._changes, self._news_of_files
+            return _Seen(rows, news, self._files.all(), changes, news_of_files)
+
+    def _summed(self, seen: _Seen, wanted: SentFilter) -> SentSummary:
+        # A page of rows and the figures above it are asked for one after the other.
+        state = (time.tzname, seen.changes, seen.files, wanted)
+        last = self._last
+        if last is not None and last[0] == state:
+            return last[1]
+        if self._is_of_whole_days(seen, wanted):
+            news, rows = seen.news_of_files, partial(_rows, seen)
+            summary = self._past_days.summary(wanted, seen.files, news, rows)
+        else:
+            summary = SentSummary(wanted)
+            summary.count(_rows(seen, wanted))
+        self._last = state, summary
+        return summary
+
+    def _is_of_whole_days(self, seen: _Seen, wanted: SentFilter) -> bool:
+        """Whether it may be put together from counts of days, some of which are past."""
+        past_until_s = past_until(seen.files)
+        return (
+            wanted.is_of_time
+            and wanted.from_s < past_until_s
+            and not wanted.is_short(self._clock.wall_s())
+            and wanted.from_s in (0.0, midnight_s(wanted.from_s))
+            and (wanted.until_s >= past_until_s or wanted.until_s == midnight_s(wanted.until_s))
+            # Somebody set the clock back.
+            and all(row.at_s >= past_until_s for row in seen.rows)
+        )
 
 
 def _rows(seen: _Seen, wanted: SentFilter) -> Iterator[SentRow]:
@@ -286,15 +325,6 @@ def _rows(seen: _Seen, wanted: SentFilter) -> Iterator[SentRow]:
             row = one if told is None else one.told(told)
             if wanted.fits(row):
                 yield row
-
-
-def _count(seen: _Seen, wanted: SentFilter) -> int:
-    """Count rows; days of which all are wanted are not looked at closely, so that a first page is there at once."""
-    with _checked():
-        whole = [file for file in seen.files if wanted.takes_all(file.begin_s, file.end_s)]
-        rest = [file for file in seen.files if not wanted.takes_all(file.begin_s, file.end_s)]
-        closely = _rows(_Seen(seen.rows, seen.news, rest), wanted)
-        return sum(file.count_rows() for file in whole) + sum(1 for _ in closely)
 
 
 def _in_files(files: list[DayFile], wanted: SentFilter) -> Iterator[SentRow | News]:

@@ -20,7 +20,6 @@ _DAY_S: Final = 86_400
 _DAY_OF_1970: Final = date(1970, 1, 1).toordinal()
 _LONGEST_LINE: Final = 1 << 14
 _CHUNK_BYTES: Final = 1 << 16
-_ROW_BEGINS: Final = b'["row"'
 _NEWS_BEGINS: Final = b'["news"'
 # Whatever the settings say, a flood fills neither the disk nor a spreadsheet: some 200,000 messages.
 _MOST_BYTES: Final = 32 << 20
@@ -53,16 +52,6 @@ class DayFile:
             for values in reversed(_parsed(wanted)):
                 if (one := read_line(values)) is not None:
                     yield one
-
-    def count_rows(self) -> int:
-        """Count its rows without looking what they say.
-
-        Raises:
-            OSError: The disk does not give it.
-        """
-        return sum(
-            line.startswith(_ROW_BEGINS) and line.endswith(b"]") for lines in self._lines() for line in lines
-        )
 
     def _lines(self) -> Iterator[list[bytes]]:
         try:

@@ -13,7 +13,7 @@ from otppi.lib.clock import EARLIEST_PLAUSIBLE_WALL_S
 from otppi.model.events import Outcome
 
 # All time zones are whole quarters of an hour away from UTC.
-_QUARTER_S: Final = 900
+QUARTER_S: Final = 900
 _HOURLY_UP_TO_S: Final = 2 * 86_400 + 3600  # two days, one of which may have 25 hours
 _FEWEST_DIGITS_OF_A_WHOLE_NUMBER: Final = 8
 _NOT_DIGITS = re.compile(r"\D")
@@ -45,10 +45,14 @@ class SentFilter:
             and (not self.number or any(one.search(row.number) for one in self._numbers))
         )
 
-    def takes_all(self, begin_s: float, end_s: float) -> bool:
-        """Whether every row of a time is wanted, whatever it says."""
-        is_any = SentFilter(from_s=self.from_s, until_s=self.until_s) == self
-        return is_any and self.from_s <= begin_s and end_s <= self.until_s
+    @property
+    def is_of_time(self) -> bool:
+        """Whether every row of its time is wanted, whatever it says."""
+        return SentFilter(from_s=self.from_s, until_s=self.until_s) == self
+
+    def is_short(self, now_s: float) -> bool:
+        """Whether it is about two days at most."""
+        return min(self.until_s, now_s) - self.from_s <= _HOURLY_UP_TO_S
 
     @cached_property
     def _numbers(self) -> tuple[re.Pattern[str], ...]:
@@ -81,11 +85,22 @@ class SentSummary:
             self.modems[row.modem_id, row.modem, row.outcome] += 1
             # What came before the clock was set has no place in a chart.
             if row.at_s >= EARLIEST_PLAUSIBLE_WALL_S:
-                self.quarters[int(row.at_s // _QUARTER_S), row.outcome] += 1
+                self.quarters[int(row.at_s // QUARTER_S), row.outcome] += 1
+
+    def add_day(self, begin_s: float, day: "SentSummary") -> None:
+        """Add the counts of a whole day, in a chart by day to be."""
+        self.messages += day.messages
+        self.parts += day.parts
+        self.outcomes.update(day.outcomes)
+        self.deliveries.update(day.deliveries)
+        self.modems.update(day.modems)
+        if begin_s >= EARLIEST_PLAUSIBLE_WALL_S:
+            for outcome, count in day.outcomes.items():
+                self.quarters[int(begin_s // QUARTER_S), outcome] += count
 
     def as_json(self, now_s: float) -> dict[str, Any]:
         """Return the counts; those for a chart by day, or by hour where it is about two days at most."""
-        is_hourly = min(self.asked.until_s, now_s) - self.asked.from_s <= _HOURLY_UP_TO_S
+        is_hourly = self.asked.is_short(now_s)
         return {
             "messages": self.messages,
             "parts": self.parts,
@@ -130,11 +145,11 @@ def _days(first: int, last: int) -> Iterable[str]:
 
 
 def _hour(quarter: int) -> str:
-    return local_time(quarter * _QUARTER_S).replace(minute=0).isoformat(timespec="minutes")
+    return local_time(quarter * QUARTER_S).replace(minute=0).isoformat(timespec="minutes")
 
 
 def _date(quarter: int) -> date:
-    return local_time(quarter * _QUARTER_S).date()
+    return local_time(quarter * QUARTER_S).date()
 
 
 def _ending(digits: str) -> re.Pattern[str]:

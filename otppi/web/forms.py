@@ -28,6 +28,7 @@ class Field:
     required: bool
     is_set: bool  # of a secret: whether there is one
     error: str
+    names: frozenset[str] = frozenset()  # choices that are of no language
 
 
 def fields_of(

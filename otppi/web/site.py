@@ -15,7 +15,7 @@ from urllib.parse import quote, urlsplit
 import bottle
 
 from otppi.gateway.accounts import LANGUAGES
-from otppi.gateway.functions import Caller, Functions
+from otppi.gateway.functions import AuditTrail, Caller, Functions
 from otppi.gateway.rights import Role
 from otppi.gateway.sessions import Session, Sessions
 from otppi.model.errors import (
@@ -45,7 +45,6 @@ LOGIN, SETUP, LIVE = "/login", "/setup", "/live"
 _COOKIE = "otppi_session"
 _JSON, _EVENTS = "application/json", "text/event-stream"
 _LOCAL_PATH = re.compile(r"/(?![/\\])[\x21-\x7e]*")
-_LONGEST_JSON_BYTES = 1 << 20
 
 Response: TypeAlias = bottle.HTTPResponse
 
@@ -396,7 +395,7 @@ class Visit:
             BadRequest: It is none.
         """
         try:
-            return json.loads(self._request.body.read(_LONGEST_JSON_BYTES))
+            return json.loads(self._request.body.read())
         except (ValueError, RecursionError):
             raise BadRequest("", "the body is not JSON") from None
 
@@ -431,7 +430,12 @@ class Visit:
         return Response(json.dumps(document), status=status, headers=headers)
 
     def download(self, name: str, content_type: str, body: Any) -> Response:  # noqa: ANN401 - bytes or an iterator
-        """Answer with a file to keep; the name has letters, digits, dots and hyphens only."""
+        """Answer with a file to keep, which is noted; the name has letters, digits, dots and hyphens only."""
+        audit: AuditTrail = self.site.facts["audit"]
+        who = self.caller
+        audit.note(
+            user=who.user, address=who.address, what="download", details={"file": name}, outcome="done"
+        )
         headers = {
             "Content-Type": content_type,
             "Cache-Control": "no-store",

@@ -275,6 +275,50 @@ def test_without_a_clock_no_code_is_judged_and_the_error_has_advice(with_app, cl
     refused(with_app)
 
 
+def test_half_a_log_in_stands_for_the_password_for_some_minutes(with_app, clock):
+    half_way = with_app.half_way_mark("ann")
+    clock.advance(299)
+    with pytest.raises(SecondFactorNeeded):
+        with_app.log_in("ann", "", "192.0.2.1", half_way=half_way)
+    assert with_app.log_in("ann", "", "192.0.2.1", totp=code(clock), half_way=half_way) == "ann"
+    clock.advance(1)
+    with pytest.raises(Unauthorized, match="password"):
+        with_app.log_in("ann", "", "192.0.2.1", totp=code(clock, 1), half_way=half_way)
+
+
+@pytest.mark.parametrize("change", [{"password": "quite another one"}, {"active": False}, {"blocked": True}])
+def test_half_a_log_in_ends_with_what_it_was_begun_by(with_app, store, clock, change):
+    store.put(Administrator, "bob", {"password": RIGHT})
+    half_way = with_app.half_way_mark("ann")
+    store.put(Administrator, "ann", change)
+    with pytest.raises(Unauthorized, match="password"):
+        with_app.log_in("ann", "", "192.0.2.1", totp=code(clock), half_way=half_way)
+
+
+def test_half_a_log_in_of_another_account_or_life_of_the_service_is_worth_nothing(with_app, store, clock):
+    store.put(Administrator, "bob", {"password": RIGHT, "totp_secret": SECRET})
+    for half_way in (
+        with_app.half_way_mark("bob"),
+        with_app.half_way_mark("nobody"),
+        AdminAccounts(store, clock, KEY).half_way_mark("ann"),
+        "9" * 30 + with_app.half_way_mark("ann"),
+        ".",
+        "²³.é",
+    ):
+        with pytest.raises((Unauthorized, TooManyRequests)):
+            with_app.log_in("ann", "", "192.0.2.1", totp=code(clock), half_way=half_way)
+
+
+def test_codes_are_not_guessed_with_half_a_log_in(with_app, clock):
+    half_way = with_app.half_way_mark("ann")
+    wrong = "000000" if code(clock) != "000000" else "000001"
+    for _ in range(5):
+        with pytest.raises(SecondFactorNeeded):
+            with_app.log_in("ann", "", "192.0.2.1", totp=wrong, half_way=half_way)
+    with pytest.raises(TooManyRequests):
+        with_app.log_in("ann", "", "192.0.2.1", totp=code(clock), half_way=half_way)
+
+
 def test_an_authenticator_app_is_set_up_by_showing_a_code_of_it(accounts, store, clock):
     begun = accounts.begin_totp("ann")
     assert begun["uri"].startswith("otpauth://totp/OTP-Pi:ann?secret=" + begun["secret"])

@@ -40,6 +40,23 @@ def test_rows_of_one_user_are_told_alone(trail):
     assert (names(page), page["total"]) == (["second"], 1)
 
 
+def test_who_is_not_logged_in_cannot_push_out_what_was_noted_before(trail, clock):
+    note(trail, "first")
+    stranger = {"user": "", "address": "192.0.2.1", "what": "log_in", "outcome": "refused"}
+    for _ in range(300):
+        trail.note_stranger(details={"wrong": "password"}, **stranger)
+    page = trail.page(count=200)
+    assert (page["total"], names(page)[-1]) == (101, "first")
+    assert page["rows"][0]["details"] == {
+        "wrong": "password",
+        "…": "more of it within the hour is not noted",
+    }
+    assert page["rows"][1]["details"] == {"wrong": "password"}
+    clock.advance(3601)
+    trail.note_stranger(details={}, **stranger)
+    assert trail.page()["total"] == 102
+
+
 def test_a_row_says_who_from_where_what_and_when(trail, clock):
     note(trail, section="api")
     assert trail.page()["rows"] == [

@@ -107,6 +107,7 @@ def owner(machine, nobody, browser):
 
 def changed(browser, address):
     """Give the access point another address, and return the path of what confirms it."""
+    browser.get("/network")  # whose form has the token of the page
     offered = browser.post("/network/address", address=f"{address}/24")
     assert offered["status"] == 303, offered["text"][-2000:]
     trial = browser.get(offered["location"])

@@ -214,6 +214,13 @@ def test_a_body_that_is_no_object_is_refused(program, body):
     assert "Traceback" not in str(document)
 
 
+def test_a_large_backup_comes_in_whole(program):
+    content = "A" * (3 << 20)
+    status, message, _ = program().refused("backup.restore", content=content, passphrase="x")
+    assert status == 400
+    assert "JSON" not in message
+
+
 def test_settings_that_do_not_fit_are_refused_with_their_names(program, store):
     before = store.get_path("sms")
     values = {"sms.country_code": "x", "sms.answer_limit_s": -1}

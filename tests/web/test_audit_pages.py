@@ -4,7 +4,7 @@ from otppi.gateway.rights import RIGHTS
 from otppi.web.pages import audit
 from otppi.web.pages.audit import SENTENCES
 
-OF_THE_PAGES = {"log_in", "recovery.begin", "recovery.finish", "setup"}
+OF_THE_PAGES = {"download", "log_in", "recovery.begin", "recovery.finish", "setup"}
 
 
 def trail(pages):
@@ -23,6 +23,16 @@ def test_a_row_says_who_what_with_which_values_and_how_it_ended(pages, owner):
     assert "owner 127.0.0.1 added or changed an API user user: shop values.blocked: yes done" in seen
     assert "owner 127.0.0.1 removed an administrator user: owner refused" in seen
     assert "owner 127.0.0.1 logged in done" in seen
+
+
+def test_a_file_that_is_taken_away_is_noted_with_who_took_it(pages, owner, viewer):
+    assert viewer.get("/reports/csv?since=").status == 200
+    assert viewer.get("/logs/download").status == 403
+    assert owner.get("/logs/download").status == 200
+    seen = owner.get("/audit").visible
+    assert re.search(r"viewer 127\.0\.0\.1 downloaded a file file: sent-messages-[0-9-]+\.csv done", seen)
+    assert "owner 127.0.0.1 downloaded a file file: otppi-log.txt done" in seen
+    assert seen.count("downloaded a file") == 2
 
 
 def test_a_function_without_a_sentence_is_named(pages, owner):

@@ -90,12 +90,13 @@ class DeviceWithJournal:
         self.bus = Bus()
         sessions = Sessions(lambda: store.items(Administrator), clock)
         self.cookie = f"otppi_session={sessions.open('owner', '127.0.0.1', '')}"
+        audit = Audit(tmp_path / "audit", clock)
         self.site = Site(
-            functions=Functions(Logs(has_journal=True).functions(), Audit(tmp_path / "audit", clock)),
+            functions=Functions(Logs(has_journal=True).functions(), audit),
             sessions=sessions,
             device=GatewayAsDevice(store, on_this_machine),
             version="1",
-            facts={"live": Live(self.bus, Streams("test"), clock)},
+            facts={"live": Live(self.bus, Streams("test"), clock), "audit": audit},
         )
 
     def install(self, app) -> None:

@@ -78,6 +78,7 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "token.remove": N_("removed a token of the admin API"),
         "ussd": N_("dialled a USSD code"),
         "ussd.cancel": N_("ended a USSD session"),
+        "download": N_("downloaded a file"),
         "log_in": N_("logged in"),
         "recovery.begin": N_("asked for a code for a new password"),
         "recovery.finish": N_("set a new password by a code"),

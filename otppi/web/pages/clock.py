@@ -83,7 +83,10 @@ def _with_zones(field: Field, zones: Iterable[str], words: Words) -> Field:
         return field
     names = list(dict.fromkeys((*_INDONESIAN, *zones, str(field.value))))
     titles = tuple(words(_INDONESIAN[one]) if one in _INDONESIAN else one for one in names)
-    return replace(field, kind="choice", choices=tuple(names), choice_titles=titles, limits="")
+    of_no_language = frozenset(names).difference(_INDONESIAN)
+    return replace(
+        field, kind="choice", choices=tuple(names), choice_titles=titles, names=of_no_language, limits=""
+    )
 
 
 def _read(epoch_ms: str, moment: str, zone: tzinfo) -> float | None:

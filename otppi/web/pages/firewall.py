@@ -135,11 +135,19 @@ def _with_origins(visit: Visit, field: forms.Field) -> forms.Field:
     """Offer the interfaces that there are."""
     if field.name != "interface":
         return field
-    names = ["any", "access-point", "ethernet", *_interfaces(visit)]
+    interfaces = _interfaces(visit)
+    names = ["any", "access-point", "ethernet", *interfaces]
     if field.value and field.value not in names:
         names.append(str(field.value))
     titles = tuple(origin(visit.words, one) for one in names)
-    return replace(field, kind="choice", choices=tuple(names), choice_titles=titles, limits="")
+    return replace(
+        field,
+        kind="choice",
+        choices=tuple(names),
+        choice_titles=titles,
+        names=frozenset(interfaces),
+        limits="",
+    )
 
 
 def _interfaces(visit: Visit) -> list[str]:

@@ -16,7 +16,6 @@ from otppi.web.site import Response, Visit, get, post
 from otppi.web.words import N_, Words
 
 _ON_A_PAGE: Final = 50
-_FIRST_DAYS: Final = 7
 _FILTERS: Final = ("since", "until", "modem", "door", "user", "outcome", "delivery", "number")
 _DELIVERIES: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
@@ -74,8 +73,8 @@ def show(visit: Visit) -> Response:
         is_narrowed=any(value for name, value in asked.items() if name not in ("since", "until")),
         query=urlencode(asked),
         spans=[
-            (words(title), f"/reports?{urlencode({'since': today - timedelta(days=days - 1), 'until': ''})}")
-            for title, days in _SPANS.items()
+            (words(title), since, since == asked["since"] and not asked["until"])
+            for title, since in _spans(today)
         ],
         doors=DOORS,
         outcomes=OUTCOMES,
@@ -116,7 +115,7 @@ def delete(visit: Visit) -> Response:
 def _asked(visit: Visit) -> dict[str, str]:
     asked = {name: visit.query(name).strip() for name in _FILTERS}
     if visit.path == "/reports":
-        asked["since"] = (_today(visit) - timedelta(days=_FIRST_DAYS - 1)).isoformat()
+        asked["since"] = _today(visit).isoformat()
     return asked
 
 
@@ -127,6 +126,13 @@ def _with(chosen: str, choices: list[tuple[str, str]]) -> list[tuple[str, str]]:
 
 def _today(visit: Visit) -> date:
     return datetime.now(visit.site.device.zone()).date()
+
+
+def _spans(today: date) -> Iterator[tuple[str, str]]:
+    """Give what is chosen by one click, with its first day."""
+    for title, days in _SPANS.items():
+        yield title, (today - timedelta(days=days - 1)).isoformat()
+    yield N_("All"), ""
 
 
 def _chart(words: Words, summary: Mapping[str, Any]) -> Chart:
