@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench screenshots docs lock deb image test-image test-image-pi3 bench-image campaign-pdu clean
+.PHONY: help setup run test check bench screenshots docs words lock deb image test-image test-image-pi3 bench-image campaign-pdu clean
 
 BIN := .venv/bin
 UV_VERSION := 0.13.8
@@ -32,6 +32,7 @@ check: ## Check format, style, types, layers and shell scripts
 	@echo shellcheck of all shell scripts
 	@git grep -lzE --untracked '^#!/(usr/)?bin/(env )?(ba|da)?sh$$' | xargs -0 shellcheck
 	$(BIN)/python -m otppi.services.docs --check
+	$(BIN)/python -m provisioning.words --check
 
 bench: setup ## Measure speed and cost; options: make bench BENCH="--quick --only burst"
 	@$(BIN)/python -m tests.bench $(BENCH)
@@ -45,6 +46,9 @@ campaign-pdu: setup ## Try 100,000 texts per test through the PDU codec and back
 
 docs: setup ## Write the table of settings into otppi/README.md
 	@$(BIN)/python -m otppi.services.docs
+
+words: setup ## Gather the texts of the pages into the Indonesian catalogue, and say what is not translated
+	@$(BIN)/python -m provisioning.words
 
 lock: ## Write the lock files anew; newer versions with LOCK=--upgrade or LOCK="--upgrade-package NAME"
 	python3 -m venv build/uv

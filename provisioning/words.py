@@ -288,6 +288,7 @@ def main(arguments: list[str]) -> int:
     FOLDER.mkdir(parents=True, exist_ok=True)
     PO.write_bytes(po_text(catalogue))
     MO.write_bytes(mo_bytes(read(PO)))
+    print(*(f"not translated: {text}" for text in lacking), sep="\n", end="\n" if lacking else "")  # noqa: T201
     print(f"{len(list(catalogue)) - 1} texts, {len(lacking)} not translated")  # noqa: T201
     return 0
 

@@ -52,7 +52,7 @@ class PastDays:
         settled = tuple(file for file in files if file.begin_s < files[0].begin_s)
         state = (time.tzname, end_s, settled, news)
         kept = self._kept
-        if kept is None or kept.state != state or False:
+        if kept is None or kept.state != state or wanted.from_s < kept.from_s:
             past = SentFilter(from_s=wanted.from_s, until_s=end_s)
             kept = _Kept(state, wanted.from_s, _by_day(rows(past)))
             self._kept = kept if len(kept.days) <= _MOST_DAYS else None

@@ -394,8 +394,11 @@ class Visit:
         Raises:
             BadRequest: It is none.
         """
+        # A long one is a file of its own.
+        with self._request.body as body:
+            text = body.read()
         try:
-            return json.loads(self._request.body.read())
+            return json.loads(text)
         except (ValueError, RecursionError):
             raise BadRequest("", "the body is not JSON") from None
 

@@ -3,25 +3,28 @@
 import html
 import shutil
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 
 from playwright.sync_api import Browser
 
+from otppi.web.navigation import GROUPS
+from otppi.web.site import LOGIN
 from tests.bench.rig import free_port
-from tests.browser.addresses import EMPTY, addresses, page_routes
 from tests.browser.furnished import furnished, logged_in
 from tests.browser.window import PHONE, WIDE, Window, chromium
 from tests.gateway_under_test import GatewayUnderTest
-from tests.web.admin_client import AdminClient
 
 FOLDER = Path(__file__).resolve().parents[2] / "build" / "screenshots"
+# Whose pages, in which language, how wide, and whether they are dark.
 LOOKS = [
-    (user, language, width, is_dark)
-    for user, language in (("owner", "en"), ("owner-id", "id"))
-    for width in (WIDE, PHONE)
-    for is_dark in (False, True)
+    *(
+        (user, language, width, False)
+        for user, language in (("owner", "en"), ("owner-id", "id"))
+        for width in (WIDE, PHONE)
+    ),
+    ("owner", "en", WIDE, True),
 ]
+PAGES = [LOGIN, *(entry.path for _, entries in GROUPS for entry in entries), "/modems/new", "/setup/modem"]
 # What a page fetches when it is open: the first news, and a picture that is drawn by a script.
 _SETTLED_MS = 700
 _LIVELY = ("/", "/monitor")
@@ -37,42 +40,30 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="otppi-screenshots-") as state, chromium() as browser:
         device = furnished(Path(state), free_port, is_spiteful=False)
         try:
-            pages = _pages(logged_in(device))
             for look in LOOKS:
-                _take(browser, device, pages, look)
+                _take(browser, device, look)
         finally:
             device.stop()
-    _write_index(pages)
+    _write_index()
     print(f"{len(list(FOLDER.glob('*.png')))} pictures: {FOLDER / 'index.html'}")
 
 
-def _pages(owner: AdminClient) -> list[str]:
-    paths = [path for route in page_routes() if route.path not in EMPTY for path in addresses(route, owner)]
-    answers = {path: owner.get(path) for path in dict.fromkeys(paths)}
-    return [
-        path
-        for path, answer in answers.items()
-        if answer.status == 200 and answer.headers["Content-Type"].startswith("text/html")
-    ]
-
-
-def _take(
-    browser: Browser, device: GatewayUnderTest, pages: Sequence[str], look: tuple[str, str, int, bool]
-) -> None:
+def _take(browser: Browser, device: GatewayUnderTest, look: tuple[str, str, int, bool]) -> None:
     user, language, width, is_dark = look
-    cookies = logged_in(device, user).cookies
-    window = Window(
-        browser, device.admin_port, cookies=cookies, language=language, width=width, is_dark=is_dark
-    )
+    options = {"language": language, "width": width, "is_dark": is_dark}
+    window = Window(browser, device.admin_port, cookies=logged_in(device, user).cookies, **options)
+    nobody = Window(browser, device.admin_port, **options)
     try:
-        for path in ["/login", *pages]:
-            window.open(path)
+        for path in PAGES:
+            shown = nobody if path == LOGIN else window
+            shown.open(path)
             if path in _LIVELY:
                 device.call("send-sms", receiver="6281200000001", message="Pesanan Anda sudah dikirim.")
-            window.page.wait_for_timeout(_SETTLED_MS)
-            window.page.screenshot(path=FOLDER / _name(path, language, width, is_dark), full_page=True)
+            shown.page.wait_for_timeout(_SETTLED_MS)
+            shown.page.screenshot(path=FOLDER / _name(path, language, width, is_dark), full_page=True)
     finally:
         window.close()
+        nobody.close()
     for complaint in window.taken_complaints():
         print(complaint)
 
@@ -82,9 +73,9 @@ def _name(path: str, language: str, width: int, is_dark: bool) -> str:
     return f"{page}-{language}-{width}{'-dark' if is_dark else ''}.png"
 
 
-def _write_index(pages: Sequence[str]) -> None:
+def _write_index() -> None:
     rows = []
-    for path in pages:
+    for path in PAGES:
         names = [_name(path, language, width, is_dark) for _, language, width, is_dark in LOOKS]
         pictures = "".join(f'<a href="{name}"><img src="{name}" alt="{name}"></a>' for name in names)
         rows.append(f"<h2>{html.escape(path)}</h2>{pictures}")

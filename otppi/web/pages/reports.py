@@ -1,13 +1,15 @@
 """What became of the messages that were sent: filtered, drawn, and to take away."""
 
+import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from types import MappingProxyType
 from typing import Any, Final, Protocol
 from urllib.parse import urlencode
 
 from otppi.gateway.rights import Role
+from otppi.gateway.sent_row import local_time
 from otppi.model.errors import OtpPiError
 from otppi.web import charts
 from otppi.web.charts import Chart
@@ -63,7 +65,7 @@ def show(visit: Visit) -> Response:
         summary = visit.call("report.summary", **asked)
     except OtpPiError as refused:
         error, found, summary = refused, {"rows": [], "total": 0, "is_kept": True}, None
-    today = _today(visit)
+    today = _today()
     return visit.page(
         "reports.html",
         status=200 if error is None else error.status,
@@ -115,7 +117,7 @@ def delete(visit: Visit) -> Response:
 def _asked(visit: Visit) -> dict[str, str]:
     asked = {name: visit.query(name).strip() for name in _FILTERS}
     if visit.path == "/reports":
-        asked["since"] = _today(visit).isoformat()
+        asked["since"] = _today().isoformat()
     return asked
 
 
@@ -124,8 +126,9 @@ def _with(chosen: str, choices: list[tuple[str, str]]) -> list[tuple[str, str]]:
     return choices if not chosen or chosen in dict(choices) else [*choices, (chosen, chosen)]
 
 
-def _today(visit: Visit) -> date:
-    return datetime.now(visit.site.device.zone()).date()
+def _today() -> date:
+    # Days of a report are those of the machine's own zone, which off a device may be another than that of the pages.
+    return local_time(time.time()).date()
 
 
 def _spans(today: date) -> Iterator[tuple[str, str]]:
