@@ -5,13 +5,14 @@
     python -m provisioning.words --take F…  take translations from other .po files as well
 
 Three kinds of text are gathered: those of templates and pages, marked by `_(…)`, `words(…)`, `many(…)` and `N_(…)`; the
-declarations of settings; and sentences of lower layers, found where they are made: reasons of errors, findings and
-advice of checks, names of states. A sentence with values in it is kept with `{}` in their place, as
-`otppi.web.words.Words.said` reads it.
+declarations of settings; and of lower layers whatever reads like a sentence, and the single words of states, checks and
+errors. That is more than pages can ever show, and nothing that they can is forgotten. A sentence with values in it is
+kept with `{}` in their place, as `otppi.web.words.Words.said` reads it.
 """
 
 import ast
 import io
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -29,7 +30,7 @@ FOLDER = PACKAGE / "web" / "locale" / "id" / "LC_MESSAGES"
 PO, MO = FOLDER / "otppi.po", FOLDER / "otppi.mo"
 
 _KEYWORDS = {"_": None, "N_": None, "words": None, "many": (1, 2)}
-# Where lower layers make sentences that people read. Layers of the command line and of tests are no such place.
+# Layers whose sentences reach people over the pages. What is of the command line or of a protocol is left out.
 _PACKAGES = ("model", "settings", "gateway", "modems", "system", "services", "wsgi", "lib")
 _LEFT_OUT = (
     *(
@@ -39,35 +40,33 @@ _LEFT_OUT = (
         "demo.py",
         "docs.py",
         "doctor.py",
+        "families/",
         "first_boot",
+        "iptables.py",
+    ),
+    *(
         "metrics",
         "modem_doctor",
+        "pdu",
+        "peer.py",
+        "personalise",
+        "personality",
+        "preset",
+        "received_pdu",
+        "recording",
     ),
-    *("personalise", "personality", "preset", "recording", "redaction"),
+    *("redaction", "reset_apply", "rtc.py", "ruleset.py", "section.py", "tune.py"),
 )
-# What these say first is the name of a field or of a reason, and not for people.
-_NAMED_FIRST = frozenset({"BadRequest", "HostRefused"})
 _LEAST_LETTERS = 3
-# Calls whose texts are shown: every class of errors (by its name), and these.
-_CALLS = frozenset(
-    {
-        "Check",
-        "_check",
-        "_check_ready",
-        "_green",
-        "_last",
-        "_red",
-        "NotAccepted",
-        "Verdict",
-        "Finding",
-        "said_below",
-    }
-)
-_ARGUMENTS = frozenset(
-    {"finding", "advice", "reason", "shape", "item_shape", "title", "help", "unit", "state"}
-)
+# Calls, classes and tables whose single words are shown.
+_CALLS = frozenset({"Check", "_check", "_check_ready", "_green", "_last", "_red"})
 _SHOWN_ENUMS = frozenset({"ModemState", "Registration", "Outcome", "ReportOutcome", "Level", "Role"})
+_ARGUMENTS = frozenset({"finding", "reason", "title", "unit", "state"})
+_TABLES = frozenset({"_CMS_WORDS", "_CME_WORDS", "_OPERATOR_STATUS"})
+_SENTENCE = re.compile(r"[A-Za-z{(“][^\\|\[\]^$<>=]*")
+_WORD = re.compile(r"[A-Za-z]{2,}")
 _GAP = "{}"
+_OPTION = re.compile(r"--?[a-z{]")  # a command line; its many gaps would fit anything that has hyphens
 
 
 def gathered() -> dict[str | tuple[str, str], None]:
@@ -81,7 +80,7 @@ def gathered() -> dict[str | tuple[str, str], None]:
 
 
 def _has_words(text: str) -> bool:
-    return sum(letter.isalpha() for letter in text) >= _LEAST_LETTERS
+    return sum(letter.isalpha() for letter in text) >= _LEAST_LETTERS and not _OPTION.match(text)
 
 
 def _of_pages() -> Iterator[str | tuple[str, str]]:
@@ -109,122 +108,65 @@ def _of_settings() -> Iterator[str]:
 def _of_lower_layers() -> Iterator[str]:
     for package in _PACKAGES:
         for path in sorted((PACKAGE / package).rglob("*.py")):
-            if not any(path.name.startswith(name) for name in _LEFT_OUT):
-                yield from _shown_in(ast.parse(path.read_text("utf-8")))
+            name = path.relative_to(PACKAGE / package).as_posix()
+            if not any(name.startswith(one) or path.name.startswith(one) for one in _LEFT_OUT):
+                yield from shown_in(ast.parse(path.read_text("utf-8")))
 
 
-def _shown_in(tree: ast.Module) -> Iterator[str]:
+def shown_in(tree: ast.Module) -> Iterator[str]:
+    """Return the texts of a module of a lower layer that people may read."""
+    hidden = {id(one) for one in _not_for_people(tree)}
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and _is_shown(node):
-            shown = node.args[1:] if _name_of(node) in _NAMED_FIRST else node.args
-            for value in (*shown, *(one.value for one in node.keywords)):
-                yield from _sentences(value)
-        elif isinstance(node, ast.keyword) and node.arg in _ARGUMENTS:
-            yield from _sentences(node.value)
-        elif isinstance(node, ast.ClassDef) and node.name in _SHOWN_ENUMS:
-            yield from (
-                one.value.value
-                for one in node.body
-                if isinstance(one, ast.Assign)
-                and isinstance(one.value, ast.Constant)
-                and isinstance(one.value.value, str)
-            )
-        elif isinstance(node, ast.Assign | ast.AnnAssign):
-            yield from _of_assignment(node)
-        elif isinstance(node, ast.Return) and node.value is not None:
-            yield from (text for text in _sentences(node.value) if " " in text)
-
-
-def _of_assignment(node: ast.Assign | ast.AnnAssign) -> Iterator[str]:
-    """Sentences that are given a name before they are shown."""
-    target = node.targets[0] if isinstance(node, ast.Assign) else node.target
-    name = (
-        target.id
-        if isinstance(target, ast.Name)
-        else target.attr
-        if isinstance(target, ast.Attribute)
-        else ""
-    )
-    if node.value is not None and name.strip("_").lower().endswith(
-        (
-            "reason",
-            "advice",
-            "finding",
-            "text",
-            "offer",
-            "person",
-            "refusal",
-            "words",
-            "problem",
-            "trouble",
-            "remedy",
-        )
-    ):
-        yield from (text for text in _sentences(node.value) if " " in text)
-
-
-def _name_of(call: ast.Call) -> str:
-    return call.func.id if isinstance(call.func, ast.Name) else str(getattr(call.func, "attr", ""))
-
-
-def _is_shown(call: ast.Call) -> bool:
-    name = _name_of(call)
-    if name == "__init__" and isinstance(call.func, ast.Attribute):
-        return isinstance(call.func.value, ast.Call) and getattr(call.func.value.func, "id", "") == "super"
-    return name in _CALLS or (name in _ERROR_CLASSES)
-
-
-def _error_classes() -> frozenset[str]:
-    """Every class of the errors' tree, by reading it."""
-    tree = ast.parse((PACKAGE / "model" / "errors.py").read_text("utf-8"))
-    return frozenset(node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef))
-
-
-_ERROR_CLASSES = _error_classes()
-
-
-def _sentences(node: ast.expr) -> Iterator[str]:
-    """The texts of an expression: constants, f-strings with gaps, and those of the parts that may become its value."""
-    match node:
-        case ast.Constant(value=str(text)):
+        if id(node) in hidden:
+            continue
+        if isinstance(node, ast.expr) and _reads_like_a_sentence(text := _text_of(node)):
             yield text
-        case ast.JoinedStr():
-            yield _with_gaps(node)
-            inner = (one.value for one in node.values if isinstance(one, ast.FormattedValue))
-            yield from (text for one in inner for text in _sentences(one) if " " in text)
-        case ast.BinOp(op=ast.Add()):
-            yield _joined(node)
-        case _:
-            for one in _parts_of(node):
-                yield from _sentences(one)
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _CALLS:
+            yield from (_text_of(one) for one in (*node.args, *(word.value for word in node.keywords)))
+        elif isinstance(node, ast.keyword) and node.arg in _ARGUMENTS:
+            yield _text_of(node.value)
+        elif isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") in _TABLES:
+            yield from (_text_of(one) for one in ast.walk(node.value) if isinstance(one, ast.expr))
+        elif isinstance(node, ast.ClassDef) and node.name in _SHOWN_ENUMS:
+            yield from (_text_of(one.value) for one in node.body if isinstance(one, ast.Assign))
 
 
-def _parts_of(node: ast.expr) -> list[ast.expr]:
+def _not_for_people(tree: ast.Module) -> Iterator[ast.AST]:
+    """Docstrings, what is logged, and the pieces of what is a text as a whole."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and node.body:
+            first = node.body[0]
+            if isinstance(first, ast.Expr):
+                yield first.value
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            if isinstance(node.func.value, ast.Name) and node.func.value.id == "log":
+                yield from ast.walk(node)
+        elif isinstance(node, ast.JoinedStr):
+            yield from node.values
+        elif isinstance(node, ast.BinOp) and _text_of(node):
+            yield from (node.left, node.right)
+
+
+def _reads_like_a_sentence(text: str) -> bool:
+    return " " in text.strip() and bool(_SENTENCE.fullmatch(text.lstrip())) and len(_WORD.findall(text)) > 1
+
+
+def _text_of(node: ast.expr) -> str:
+    """Return the text that an expression is, with gaps for what is put in; empty if it is none."""
     match node:
-        case ast.IfExp():
-            return [node.body, node.orelse]
-        case ast.Dict() | ast.BoolOp():
-            return list(node.values)
-        case ast.Tuple() | ast.List():
-            return list(node.elts)
-        case _:
-            return []
-
-
-def _with_gaps(node: ast.JoinedStr) -> str:
-    return "".join(str(part.value) if isinstance(part, ast.Constant) else _GAP for part in node.values)
-
-
-def _joined(node: ast.expr) -> str:
-    match node:
-        case ast.BinOp(op=ast.Add()):
-            return _joined(node.left) + _joined(node.right)
         case ast.Constant(value=str(text)):
             return text
         case ast.JoinedStr():
             return _with_gaps(node)
+        case ast.BinOp(op=ast.Add()):
+            left, right = _text_of(node.left), _text_of(node.right)
+            return (left or _GAP) + (right or _GAP) if left or right else ""
         case _:
-            return _GAP
+            return ""
+
+
+def _with_gaps(node: ast.JoinedStr) -> str:
+    return "".join(str(part.value) if isinstance(part, ast.Constant) else _GAP for part in node.values)
 
 
 def merged(texts: Iterable[str | tuple[str, str]], known: Iterable[Catalog]) -> Catalog:

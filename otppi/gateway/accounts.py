@@ -20,6 +20,7 @@ from otppi.settings.store import SettingsStore
 
 log = logging.getLogger(__name__)
 
+_AT_SLOW_HASHES = 8
 # Slow hashes are what an attacker can make us compute; so many wrong passwords an address may try in a minute.
 _WRONG_PASSWORDS = Rule(limit=20, window_s=60.0)
 # Of what an address does wrong, the log has one line a minute, and one when the limit is reached.
@@ -84,6 +85,7 @@ class Administrator(Section, key="admins", title="Administrators", reset_flag="R
     totp_secret: str = secret(
         default="",
         pattern=rf"({TOTP_SECRET})?",
+        shape="32 letters A to Z and digits 2 to 7",
         help="What the account and its authenticator app share, in base32; empty, a password is enough.",
     )
     active: bool = boolean(default=True, help="Off, the account is refused.")
@@ -155,7 +157,7 @@ class ApiAccounts:
         self._told = SlidingLimit(_LOG_LINES)
         self._lock = threading.Lock()
         self._looked_at: dict[tuple[str, bytes], threading.Event] = {}
-        self._slow = OneAtATime()
+        self._slow = OneAtATime(most_threads=_AT_SLOW_HASHES)
         self._used: dict[str, tuple[float, str]] = {}  # user: when last on the boot clock, and from where
 
     def used(self) -> Mapping[str, Mapping[str, object]]:

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import secrets
+from collections.abc import Mapping
 from typing import Any
 
 from otppi.gateway.accounts import Administrator
@@ -22,8 +23,8 @@ class AdminToken(
     """Tokens that `token.make` makes; the id of an entry is public, the token itself is shown once."""
 
     # The token is random and long, so a fast hash of it is as good as a slow one.
-    digest: str = secret(pattern=r"[0-9a-f]{64}", help="SHA-256 of the token, in hexadecimal.")
-    user: str = text(pattern=r".{1,64}", help="The administrator in whose name it acts.")
+    digest: str = secret(pattern=r"[0-9a-f]{64}", shape="64 hexadecimal digits", help="SHA-256 of the token, in hexadecimal.")
+    user: str = text(pattern=r".{1,64}", shape="1 to 64 characters", help="The administrator in whose name it acts.")
     role: str = choice(
         tuple(reversed(Role)),
         default=Role.VIEWER,
@@ -69,23 +70,36 @@ class AdminTokens:
         """
         self._store.remove(AdminToken, token_id)
 
-    def check(self, token: str) -> tuple[str, Role]:
-        """Return whose token it is and what it may do.
+    def remove_all(self, user: str) -> None:
+        """Remove all tokens of an administrator.
+
+        Raises:
+            SettingsError: The disk refuses.
+        """
+        with self._store.exclusively():
+            self._store.replace({AdminToken: _without(self._store.items(AdminToken), user)})
+
+    def count(self, user: str) -> int:
+        """Return how many tokens of an administrator are not switched off."""
+        return sum(one.user == user and one.active for one in self._store.items(AdminToken).values())
+
+    def check(self, token: str) -> tuple[str, Role, str]:
+        """Return whose token it is, what it may do, and its id.
 
         Raises:
             Unauthorized: It is none of ours, or it or its administrator is switched off.
         """
         digest = _digest(token)
-        found = None
+        found, found_id = None, ""
         # All are compared, so that time does not tell how near a guess was.
-        for one in self._store.items(AdminToken).values():
+        for token_id, one in self._store.items(AdminToken).items():
             if hmac.compare_digest(one.digest, digest):
-                found = one
+                found, found_id = one, token_id
         account = self._store.items(Administrator).get(found.user) if found is not None else None
         if found is None or account is None or not (found.active and account.is_usable):
             raise Unauthorized("the token is not valid")
         wanted, allowed = Role(found.role), Role(account.role)
-        return found.user, wanted if allowed.includes(wanted) else allowed
+        return found.user, wanted if allowed.includes(wanted) else allowed, found_id
 
 
 def remove_administrator(store: SettingsStore, user: str) -> None:
@@ -101,9 +115,13 @@ def remove_administrator(store: SettingsStore, user: str) -> None:
         store.replace(
             {
                 Administrator: {one: account for one, account in accounts.items() if one != user},
-                AdminToken: {one: token for one, token in tokens.items() if token.user != user},
+                AdminToken: _without(tokens, user),
             }
         )
+
+
+def _without(tokens: Mapping[str, AdminToken], user: str) -> dict[str, AdminToken]:
+    return {one: token for one, token in tokens.items() if token.user != user}
 
 
 def _digest(token: str) -> str:

@@ -28,6 +28,8 @@ _LONGEST_WAIT_S = 60.0
 _LONGEST_CODE_WAIT_S = 600.0
 # Time enough to find the phone, and a code comes every half minute.
 _HALF_WAY_S = 300
+# Half of the threads that serve the pages.
+_AT_SLOW_HASHES = 3
 _LOG_LINES = Rule(limit=1, window_s=60.0)
 _WRONG = "user name or password is wrong"
 _ISSUER = "OTP-Pi"
@@ -51,7 +53,7 @@ class AdminAccounts:
         self._store = store
         self._clock = clock
         self._key = key
-        self._slow = OneAtATime()
+        self._slow = OneAtATime(most_threads=_AT_SLOW_HASHES)
         self._waits = GrowingWaits(free=_FREE_TRIES, longest_s=_LONGEST_WAIT_S)
         self._code_waits = GrowingWaits(free=_FREE_TRIES, longest_s=_LONGEST_CODE_WAIT_S)
         self._told = SlidingLimit(_LOG_LINES)

@@ -30,6 +30,8 @@ _LONGEST_TEXT = 200
 _MOST_ITEMS = 20
 _OF_STRANGERS = Rule(limit=100, window_s=3600.0)
 _ANYBODY = b"anybody"
+# Of one kind and one user; nobody does more by hand, and who wants to push out what others did needs many hours.
+_OF_USERS = (Rule(limit=30, window_s=60.0), Rule(limit=200, window_s=3600.0))
 _DEEPEST = 4
 _NUMBERS = frozenset({"number", "receiver", "phone"})
 # Numbers also stand where no name tells them: ids of the block list, what somebody searched for.
@@ -42,8 +44,8 @@ class Audit:
     """Notes calls in a file of JSON lines, with one copy of before; every method may be called from any thread.
 
     Noting waits for no disk: the thread `audit` writes what came within some seconds at once. A disk that takes
-    nothing is logged once, and tried again. Where values are secret is for the caller to know; numbers are
-    masked here.
+    nothing is logged once, and tried again. Of what repeats without end some is left out, and a row says so. Where
+    values are secret is for the caller to know; numbers are masked here.
     """
 
     def __init__(self, folder: Path, clock: Clock, *, file_bytes: int = 512 * 1024) -> None:
@@ -53,9 +55,11 @@ class Audit:
         self._file_bytes = file_bytes
         self._waiting: deque[Row] = deque(maxlen=_MOST_WAITING)
         self._strangers = SlidingLimit(_OF_STRANGERS)
+        self._users = SlidingLimit(*_OF_USERS)
         self._disk = threading.Lock()
         self._is_failing = False
         self._news = threading.Event()
+        self._hurry = threading.Event()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="audit", daemon=True)
 
@@ -66,6 +70,7 @@ class Audit:
     def stop(self) -> None:
         """End the thread; what was noted is on the disk then, if the disk takes it."""
         self._stop.set()
+        self._hurry.set()
         self._news.set()
         if self._thread.ident is not None:
             self._thread.join()
@@ -78,6 +83,8 @@ class Audit:
     def note(self, *, user: str, address: str, what: str, details: Mapping[str, Any], outcome: str) -> None:
         """Note one call; never fails and never waits.
 
+        Of one user it notes thirty in a minute of each function, and as many that were refused.
+
         Args:
             user: Who; empty if nobody was logged in.
             address: From where.
@@ -85,6 +92,42 @@ class Audit:
             details: Its arguments, without secrets. Numbers are masked and long values shortened.
             outcome: `done`, `refused` or `failed`.
         """
+        kind = what if outcome == "done" else outcome
+        self._note_some(
+            self._users,
+            f"{user}\n{kind}".encode("utf-8", "surrogatepass"),
+            user,
+            address,
+            what,
+            details,
+            outcome,
+        )
+
+    def note_stranger(
+        self, *, user: str, address: str, what: str, details: Mapping[str, Any], outcome: str
+    ) -> None:
+        """Note what somebody did or tried who has not proven to be anybody; see `note`.
+
+        Of every hour it notes a hundred, so that a guesser cannot push out what was noted before.
+        """
+        self._note_some(self._strangers, _ANYBODY, user, address, what, details, outcome)
+
+    def _note_some(
+        self,
+        limit: SlidingLimit,
+        key: bytes,
+        user: str,
+        address: str,
+        what: str,
+        details: Mapping[str, Any],
+        outcome: str,
+    ) -> None:
+        now = self._clock.boot_s()
+        if limit.wait_s(key, now) > 0:
+            return
+        limit.take(key, now)
+        if limit.wait_s(key, now) > 0:
+            details = {"…": "more of it is not noted for some time", **details}
         at = None
         if self._clock.wall_is_trusted():
             at = datetime.fromtimestamp(self._clock.wall_s(), UTC).isoformat(timespec="seconds")
@@ -97,22 +140,9 @@ class Audit:
             "outcome": outcome,
         }
         self._waiting.append(row)
+        if len(self._waiting) > _MOST_WAITING // 2:
+            self._hurry.set()
         self._news.set()
-
-    def note_stranger(
-        self, *, user: str, address: str, what: str, details: Mapping[str, Any], outcome: str
-    ) -> None:
-        """Note what somebody did or tried who has not proven to be anybody; see `note`.
-
-        Of every hour it notes a hundred, so that a guesser cannot push out what was noted before.
-        """
-        now = self._clock.boot_s()
-        if self._strangers.wait_s(_ANYBODY, now) > 0:
-            return
-        self._strangers.take(_ANYBODY, now)
-        if self._strangers.wait_s(_ANYBODY, now) > 0:
-            details = {**details, "…": "more of it within the hour is not noted"}
-        self.note(user=user, address=address, what=what, details=details, outcome=outcome)
 
     def page(self, offset: int = 0, count: int = 50, user: str = "") -> dict[str, Any]:
         """Return rows, newest first, and how many there are; of one user if one is named.
@@ -128,7 +158,8 @@ class Audit:
     def _run(self) -> None:
         while not self._stop.is_set():
             self._news.wait()
-            self._stop.wait(_BATCH_S)
+            self._hurry.wait(_BATCH_S)
+            self._hurry.clear()
             self._news.clear()
             if not self._write():
                 self._stop.wait(_RETRY_S)

@@ -1,7 +1,8 @@
 """The first administrator of a device: who may make the account, and that there is only one."""
 
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 
 from otppi.gateway.accounts import Administrator, refuse_user_name
 from otppi.gateway.functions import AuditTrail
@@ -10,7 +11,7 @@ from otppi.gateway.new_passwords import refuse_weak
 from otppi.gateway.policy import SmsSettings
 from otppi.lib.clock import Clock
 from otppi.lib.passwords import hash_password
-from otppi.model.errors import BadRequest
+from otppi.model.errors import BadRequest, SettingsError
 from otppi.model.number import parse_number
 from otppi.settings.store import SettingsStore
 
@@ -49,6 +50,7 @@ class FirstAdministrator:
         user: str,
         password: str,
         *,
+        again: str,
         phone: str,
         email: str,
         language: str,
@@ -61,6 +63,7 @@ class FirstAdministrator:
         Args:
             user: User name.
             password: In the clear.
+            again: The same once more.
             phone: Where a forgotten password is reset; may be empty.
             email: The same.
             language: Of the pages.
@@ -69,21 +72,15 @@ class FirstAdministrator:
             secret: The set-up secret, which is asked of all others.
 
         Raises:
-            BadRequest: The secret is wrong, or the name, the password or the phone number is not accepted.
-            SettingsError: Something else is not accepted, or the disk refuses.
+            BadRequest: The secret is wrong.
+            SettingsError: Says of every field that is not accepted why, or the disk refuses.
             TooManyRequests: The secret was wrong too often.
         """
         if not is_beside:
             self._prove(secret, address)
-        refuse_user_name(user)
-        refuse_weak(user, password)
-        self._refuse_phone(phone)
-        values = {
-            "password": hash_password(password),  # before the lock: it takes a moment
-            "phone": phone,
-            "email": email,
-            "language": language,
-        }
+        values = {"phone": phone, "email": email, "language": language}
+        self._refuse(user, password, again, values)
+        values["password"] = hash_password(password)  # before the lock: it takes a moment
         with self._store.exclusively():
             if self._store.items(Administrator):
                 return False
@@ -103,6 +100,24 @@ class FirstAdministrator:
             self._waits.count(mine, now)
             self._waits_in_all.count(everybodys, now)
             raise BadRequest("secret", "is not the set-up secret of this device")
+
+    def _refuse(self, user: str, password: str, again: str, others: Mapping[str, str]) -> None:
+        _, wrong = Administrator.parse(others)
+        wrong.pop("password", None)  # it is not among them
+        refusals = (
+            partial(refuse_user_name, user),
+            partial(refuse_weak, user, password),
+            partial(self._refuse_phone, others["phone"]),
+        )
+        for refuse in refusals:
+            try:
+                refuse()
+            except BadRequest as error:
+                wrong[error.field] = error.reason
+        if password != again:
+            wrong["again"] = "The two passwords are not the same."
+        if wrong:
+            raise SettingsError({f"{Administrator.key}.{name}": reason for name, reason in wrong.items()})
 
     def _refuse_phone(self, phone: str) -> None:
         if not phone:

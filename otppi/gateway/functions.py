@@ -2,17 +2,22 @@
 
 import inspect
 import re
+import threading
 import types
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, Union
 
 from otppi.gateway.accounts import Administrator
 from otppi.gateway.admin_tokens import AdminToken
 from otppi.gateway.rights import RIGHTS, Right, Role
-from otppi.model.errors import BadRequest, Forbidden, OtpPiError
+from otppi.model.errors import BadRequest, Busy, Forbidden, OtpPiError
 
+# Half of the threads that serve the pages, so that the others show them meanwhile.
+_MOST_SLOW = 3
+_SLOW_PAUSE_S = 5.0
 # Filled by the door with who calls, and never by the caller.
 ACTOR: Final = "by"
 HIDDEN: Final = "(hidden)"
@@ -28,11 +33,12 @@ _SECRET_NAME = re.compile(
 
 @dataclass(frozen=True, kw_only=True)
 class Caller:
-    """Who calls, and from where."""
+    """Who calls, and from where; by the token of this id, if by one."""
 
     user: str
     role: Role
     address: str
+    token: str = ""
 
 
 class AuditTrail(Protocol):
@@ -48,6 +54,7 @@ class Functions:
     def __init__(self, table: Mapping[str, Callable[..., Any]], audit: AuditTrail) -> None:
         self._table = table
         self._audit = audit
+        self._slow = threading.BoundedSemaphore(_MOST_SLOW)
 
     def __iter__(self) -> "typing.Iterator[str]":
         return iter(name for name in self._table if name in RIGHTS)
@@ -71,12 +78,14 @@ class Functions:
         Raises:
             BadRequest: There is none of this name, or the arguments do not fit.
             Forbidden: The role does not suffice.
+            Busy: It takes long, and as many others that do are on their way; nothing was done.
             OtpPiError: What the function raises.
         """
         right, function = RIGHTS.get(name), self._table.get(name)
         if right is None or function is None:
             raise BadRequest("", "this device does not do that")
         if not caller.role.includes(right.role):
+            self._note(name, caller, {}, "refused")
             raise Forbidden(right.role)
         wanted = parameters(function)
         _check(wanted, args)
@@ -84,24 +93,41 @@ class Functions:
         given = dict(args)
         if ACTOR in inspect.signature(function).parameters:
             given[ACTOR] = caller.user
+        with self._place(right):
+            return self._called(name, caller, args, given)
+
+    def _called(self, name: str, caller: Caller, args: Mapping[str, Any], given: Mapping[str, Any]) -> Any:  # noqa: ANN401
+        right, function = RIGHTS[name], self._table[name]
         if not right.changes:
             return function(**given)
-        outcome = "failed"
+        outcome, details = "failed", _told(args, right.hidden)
         try:
             result = function(**given)
-            outcome = "done"
+            outcome, details = "done", {**details, **_changed(result)}
         except OtpPiError:
             outcome = "refused"
             raise
         finally:
-            self._audit.note(
-                user=caller.user,
-                address=caller.address,
-                what=name,
-                details=_told(args, right.hidden),
-                outcome=outcome,
-            )
+            self._note(name, caller, details, outcome)
         return result
+
+    @contextmanager
+    def _place(self, right: Right) -> Iterator[None]:
+        if not right.is_slow:
+            yield
+            return
+        if not self._slow.acquire(blocking=False):
+            raise Busy("the device is at too much that takes long; try it again in a moment", _SLOW_PAUSE_S)
+        try:
+            yield
+        finally:
+            self._slow.release()
+
+    def _note(self, name: str, caller: Caller, details: Mapping[str, Any], outcome: str) -> None:
+        by = {"by token": caller.token} if caller.token else {}
+        self._audit.note(
+            user=caller.user, address=caller.address, what=name, details={**by, **details}, outcome=outcome
+        )
 
 
 def parameters(function: Callable[..., Any]) -> dict[str, tuple[dict[str, Any], bool]]:
@@ -171,6 +197,11 @@ def _refuse_accounts(name: str, args: Mapping[str, Any]) -> None:
     named = [str(args.get("section", "")), *(str(path) for path in args.get("values", ()))]
     if any(one.partition(".")[0] in _ACCOUNTS for one in named):
         raise BadRequest("section", "accounts of administrators have functions of their own")
+
+
+def _changed(result: object) -> dict[str, Any]:
+    """Return which sections a function says that it changed: the document that it took is noted nowhere."""
+    return {"changed": result["changed"]} if isinstance(result, Mapping) and "changed" in result else {}
 
 
 def _told(args: Mapping[str, Any], hidden: frozenset[str]) -> dict[str, Any]:

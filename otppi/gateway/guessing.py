@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 from otppi.model.errors import TooManyRequests
 
-# So many threads may wait for a slow hash; the rest stay free for those who are known.
-_LONGEST_QUEUE = 8
 _QUEUE_PAUSE_S = 1.0
 _FORGOTTEN_AFTER_S = 3600.0
 
@@ -16,8 +14,9 @@ _FORGOTTEN_AFTER_S = 3600.0
 class OneAtATime:
     """Lets one thread make a slow hash while few wait: each hash takes 16 MB for its moment."""
 
-    def __init__(self) -> None:
-        self._queue = threading.BoundedSemaphore(_LONGEST_QUEUE)
+    def __init__(self, *, most_threads: int) -> None:
+        """Take how many threads may be at a slow hash or wait for one; the rest stay free for those who are known."""
+        self._queue = threading.BoundedSemaphore(most_threads)
         self._turn = threading.Lock()
 
     @contextmanager

@@ -2,6 +2,7 @@
 
 import re
 
+from otppi.lib.passwords import LONGEST_PASSWORD
 from otppi.model.errors import BadRequest
 
 # The published lists of the commonest passwords are long, but ten characters cut off nearly all of their first
@@ -33,6 +34,8 @@ def refuse_weak(user: str, clear: str) -> None:
 def _weakness(user: str, clear: str) -> str:
     if len(clear) < _SHORTEST:
         return f"must have at least {_SHORTEST} characters"
+    if len(clear) > LONGEST_PASSWORD:
+        return f"must not be longer than {LONGEST_PASSWORD} characters"
     low = clear.casefold()
     if len(set(low)) < _FEWEST_DIFFERENT or low in _COUNTED or low[::-1] in _COUNTED:
         return "repeats a few characters or counts; others try that first"

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
+from otppi.gateway.admin_tokens import AdminTokens
 from otppi.gateway.administrators import AdminAccounts
 from otppi.gateway.journal import Journal
 from otppi.gateway.limits import Rule, SlidingLimit
@@ -13,16 +14,24 @@ from otppi.gateway.otp import OtpSettings, OtpStore
 from otppi.gateway.sessions import Sessions
 from otppi.lib.clock import Clock
 from otppi.lib.keyfile import keyed_hash
-from otppi.model.errors import BadRequest, OtpError, OtpInvalid, OtpPiError, TooManyRequests
+from otppi.model.errors import (
+    BadRequest,
+    DuplicateReference,
+    OtpError,
+    OtpInvalid,
+    OtpPiError,
+    TooManyRequests,
+)
 
 log = logging.getLogger(__name__)
 
 _HOUR_S = 3600.0
 # NIST SP 800-63B-4, 4.2: at least six digits, ten minutes at most; ASVS 5.0, 6.6.3 limits guesses.
-_CODES = OtpSettings(length=8, default_life_s=600, max_life_s=600, max_wrong_tries=5)
+# An address may try only some of them, so that nobody alone uses up a code that its owner is about to type.
+_CODES = OtpSettings(length=8, default_life_s=600, max_life_s=600, max_wrong_tries=50)
+_WRONG_FROM_ADDRESS = (Rule(limit=10, window_s=600.0), Rule(limit=20, window_s=_HOUR_S))
 _FOR_ACCOUNT = Rule(limit=3, window_s=_HOUR_S)
 _FROM_ADDRESS = Rule(limit=10, window_s=_HOUR_S)
-_WRONG_FROM_ADDRESS = Rule(limit=20, window_s=_HOUR_S)
 _NO_PARAMS = ("", "", "", "")
 
 # In GSM-7, one part each.
@@ -47,6 +56,7 @@ class Recovery:
         self,
         accounts: AdminAccounts,
         sessions: Sessions,
+        tokens: AdminTokens,
         send: Callable[[str, str], object],
         key: bytes,
         clock: Clock,
@@ -57,6 +67,7 @@ class Recovery:
         Args:
             accounts: Gets the new password.
             sessions: Those of the account end.
+            tokens: Those of the account are removed.
             send: Sends a text to the digits of a number, and may wait for it; raises OtpPiError if it failed.
             key: The key of the device.
             clock: Its boot time counts.
@@ -64,21 +75,22 @@ class Recovery:
         """
         self._accounts = accounts
         self._sessions = sessions
+        self._tokens = tokens
         self._send = send
         self._key = key
         self._clock = clock
         # One live code for each account, and used up by the first success: as every other code of the device.
         self._otp = OtpStore(lambda: _CODES, key, clock, journal, kind="recovery")
         self._lock = threading.Lock()
-        self._issued: dict[str, str] = {}  # user: token of the last code
         self._for_accounts = SlidingLimit(_FOR_ACCOUNT)
         self._from_addresses = SlidingLimit(_FROM_ADDRESS)
-        self._wrong = SlidingLimit(_WRONG_FROM_ADDRESS)
+        self._wrong = SlidingLimit(*_WRONG_FROM_ADDRESS)
 
     def begin(self, user_or_contact: str, address: str, language: str = "en") -> None:
-        """Send a code, if there is an account of this name or contact that has a phone; an earlier one is void.
+        """Send a code, if there is an account of this name or contact that has a phone and no code yet that counts.
 
-        Returns at once and says nothing of what it did. The language is used where the account names none.
+        Were the earlier one void, whoever asks again and again would keep its owner out. Returns at once and says
+        nothing of what it did. The language is used where the account names none.
 
         Raises:
             TooManyRequests: Too many were asked for from this address.
@@ -93,41 +105,44 @@ class Recovery:
             number = self._accounts.digits_of(account.phone)
             if not number or not account.is_usable:
                 return
-            try:
-                _take(self._for_accounts, self._hash("account", user), now)
-            except TooManyRequests:
+            key = self._hash("account", user)
+            if self._for_accounts.wait_s(key, now) > 0:
                 log.warning("too many codes for a new password", extra={"fields": {"user": user}})
                 return
-            self._otp.revoke(user, self._issued.get(user, ""))
-            issued = self._otp.issue(user, number, _NO_PARAMS, _CODES.default_life_s)
-            self._issued[user] = issued.token
+            try:
+                issued = self._otp.issue(user, number, _NO_PARAMS, _CODES.default_life_s)
+            except DuplicateReference:
+                return
+            self._for_accounts.take(key, now)
         text = _TEXTS.get(account.language or language, _TEXTS["en"]).format(code=issued.code)
         log.info("a code for a new password", extra={"fields": {"user": user, "address": address}})
         # How long the network takes would tell that there is such an account.
         threading.Thread(
-            target=self._deliver, args=(user, number, text), name="recovery-sms", daemon=True
+            target=self._deliver, args=(user, issued.token, number, text), name="recovery-sms", daemon=True
         ).start()
 
     def finish(self, user_or_contact: str, code: str, new_password: str, address: str) -> str:
-        """Set a new password by the code, end all sessions of the account, and return its user name.
+        """Set a new password by the code, end all sessions and tokens of the account, and return its user name.
 
         Raises:
-            BadRequest: The password is too easy to guess; the code is not used up.
+            BadRequest: The password is too easy to guess; the code is used up only if it is the user name, which
+                nobody learns without a code.
             OtpInvalid: The code is wrong or no longer valid, or there is no such account.
-            TooManyRequests: Too many codes from this address were wrong.
+            TooManyRequests: Too much from this address was wrong.
             SettingsError: The disk refuses; a new code is needed.
         """
+        key, now = self._hash("wrong", address), self._clock.boot_s()
+        with self._lock:
+            _take(self._wrong, key, now)
+        refuse_weak(user_or_contact, new_password)
         user = self._accounts.find(user_or_contact)
-        refuse_weak(user or user_or_contact, new_password)
-        key = self._hash("wrong", address)
-        wait_s = self._wrong.wait_s(key, self._clock.boot_s())
-        if wait_s > 0:
-            raise TooManyRequests("address", wait_s)
         try:
             self._check(user, code)
         except (OtpError, BadRequest):
-            self._wrong.take(key, self._clock.boot_s())
             raise OtpInvalid("the code is wrong or no longer valid") from None
+        self._wrong.give_back(key, now)
+        refuse_weak(user, new_password)
+        self._tokens.remove_all(user)
         self._accounts.set_password(user, new_password)
         # For good: with a backup the old password could come back, and they with it.
         self._sessions.close_others(user, keep_token="")
@@ -141,10 +156,11 @@ class Recovery:
         # Bound to the number: one that changed meanwhile proves nothing.
         self._otp.verify(user, self._accounts.digits_of(account.phone), _NO_PARAMS, code)
 
-    def _deliver(self, user: str, number: str, text: str) -> None:
+    def _deliver(self, user: str, token: str, number: str, text: str) -> None:
         try:
             self._send(number, text)
         except OtpPiError as error:
+            self._otp.revoke(user, token)
             fields = {"user": user, "reason": type(error).__name__}
             log.error("a code for a new password was not sent", extra={"fields": fields})  # noqa: TRY400
 

@@ -1,7 +1,7 @@
 """Who may call which function of the device, from a page or over the admin API."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -28,11 +28,13 @@ class Right:
         changes: Whether something is different afterwards; such calls are noted in the audit trail and need more
             than a link.
         hidden: Arguments whose values are noted nowhere.
+        is_slow: Whether it waits for a modem, the network or other services; few of these run at once.
     """
 
     role: Role
     changes: bool = True
     hidden: frozenset[str] = frozenset()
+    is_slow: bool = False
 
 
 def _sees(role: Role = Role.VIEWER) -> Right:
@@ -43,12 +45,16 @@ def _does(role: Role, *hidden: str) -> Right:
     return Right(role=role, hidden=frozenset(hidden))
 
 
+def _slowly(right: Right) -> Right:
+    return replace(right, is_slow=True)
+
+
 RIGHTS: Mapping[str, Right] = MappingProxyType(
     {
         "account.list": _sees(Role.OWNER),
         "admin.disable_totp": _does(Role.OWNER),
         "admin.list": _sees(Role.OWNER),
-        "admin.put": _does(Role.OWNER, "password"),
+        "admin.put": _does(Role.OWNER, "password", "own_password"),
         "admin.remove": _does(Role.OWNER),
         "api_user.add": _does(Role.OWNER, "password"),
         "api_user.put": _does(Role.OWNER),
@@ -57,14 +63,14 @@ RIGHTS: Mapping[str, Right] = MappingProxyType(
         "backup.make": _does(Role.OWNER, "passphrase"),
         "backup.read": _sees(Role.OWNER),
         "backup.restore": _does(Role.OWNER, "passphrase", "content"),
-        "balance.ask": _does(Role.OPERATOR),
+        "balance.ask": _slowly(_does(Role.OPERATOR)),
         "balance.list": _sees(),
         "bell.show": _sees(),
         "bell.stop": _does(Role.OPERATOR),
         "bell.test": _does(Role.OPERATOR),
         "certificate.drop": _does(Role.OWNER),
         "certificate.pem": _sees(),
-        "certificate.put": _does(Role.OWNER, "documents", "password"),
+        "certificate.put": _slowly(_does(Role.OWNER, "documents", "password")),
         "certificate.renew": _does(Role.OWNER),
         "certificate.show": _sees(),
         "clock.set": _does(Role.OWNER),
@@ -74,13 +80,13 @@ RIGHTS: Mapping[str, Right] = MappingProxyType(
         "device.history": _sees(),
         "device.vitals": _sees(),
         "devices.list": _sees(),
-        "diagnose": _sees(),
+        "diagnose": _slowly(_sees()),
         "door.list": _sees(),
         "firewall.show": _sees(),
         "inbox.delete": _does(Role.OPERATOR),
         "inbox.list": _sees(Role.OPERATOR),
         "inbox.mark": _does(Role.OPERATOR),
-        "inbox.reply": _does(Role.OPERATOR, "text"),
+        "inbox.reply": _slowly(_does(Role.OPERATOR, "text")),
         "inbox.show": _sees(Role.OPERATOR),
         "job.list": _sees(),
         "job.show": _sees(Role.OPERATOR),
@@ -88,7 +94,7 @@ RIGHTS: Mapping[str, Right] = MappingProxyType(
         "log.list": _sees(Role.OWNER),
         "log.text": _sees(Role.OWNER),
         "log.units": _sees(Role.OWNER),
-        "mobile.redial": _does(Role.OPERATOR),
+        "mobile.redial": _slowly(_does(Role.OPERATOR)),
         "modem.add": _does(Role.OWNER),
         "modem.apn": _does(Role.OWNER),
         "modem.found": _sees(),
@@ -127,7 +133,7 @@ RIGHTS: Mapping[str, Right] = MappingProxyType(
         "reset.list": _sees(Role.OWNER),
         "reset.report": _sees(Role.OWNER),
         "route": _sees(Role.OPERATOR),
-        "send": _does(Role.OPERATOR, "text"),
+        "send": _slowly(_does(Role.OPERATOR, "text")),
         "session.close": _does(Role.OWNER),
         "session.list": _sees(Role.OWNER),
         "settings.check": _sees(Role.OWNER),
@@ -139,23 +145,23 @@ RIGHTS: Mapping[str, Right] = MappingProxyType(
         "settings.remove": _does(Role.OWNER),
         "settings.reset": _does(Role.OWNER),
         "settings.set": _does(Role.OWNER),
-        "sim.center": _does(Role.OWNER),
-        "sim.imei": _does(Role.OWNER),
-        "sim.operator": _does(Role.OWNER),
-        "sim.operators": _does(Role.OPERATOR),
-        "sim.pin.change": _does(Role.OWNER, "pin", "new_pin"),
-        "sim.pin.enter": _does(Role.OPERATOR, "pin"),
-        "sim.pin.remove": _does(Role.OWNER, "pin"),
-        "sim.pin.set": _does(Role.OWNER, "pin"),
+        "sim.center": _slowly(_does(Role.OWNER)),
+        "sim.imei": _slowly(_does(Role.OWNER)),
+        "sim.operator": _slowly(_does(Role.OWNER)),
+        "sim.operators": _slowly(_does(Role.OPERATOR)),
+        "sim.pin.change": _slowly(_does(Role.OWNER, "pin", "new_pin")),
+        "sim.pin.enter": _slowly(_does(Role.OPERATOR, "pin")),
+        "sim.pin.remove": _slowly(_does(Role.OWNER, "pin")),
+        "sim.pin.set": _slowly(_does(Role.OWNER, "pin")),
         "sim.register": _does(Role.OWNER),
         "sim.scan": _does(Role.OPERATOR),
-        "sim.show": _sees(Role.OPERATOR),
-        "sim.unblock": _does(Role.OWNER, "puk", "new_pin"),
+        "sim.show": _slowly(_sees(Role.OPERATOR)),
+        "sim.unblock": _slowly(_does(Role.OWNER, "puk", "new_pin")),
         "token.list": _sees(Role.OWNER),
-        "token.make": _does(Role.OWNER),
+        "token.make": _does(Role.OWNER, "password"),
         "token.remove": _does(Role.OWNER),
         "traffic.recent": _sees(),
-        "ussd": _does(Role.OPERATOR, "code"),
-        "ussd.cancel": _does(Role.OPERATOR),
+        "ussd": _slowly(_does(Role.OPERATOR, "code")),
+        "ussd.cancel": _slowly(_does(Role.OPERATOR)),
     }
 )

@@ -12,7 +12,7 @@ from otppi.gateway.sent_file import DayFile
 from otppi.gateway.sent_query import QUARTER_S, SentFilter, SentSummary
 from otppi.gateway.sent_row import SentRow, local_time
 
-# Some two kilobytes each.
+# Some five kilobytes each where there are four modems.
 _MOST_DAYS: Final = 400
 
 

@@ -69,6 +69,7 @@ class Traffic:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self._began_s = clock.boot_s()
         self._lock = threading.Lock()
         self._minutes: dict[int, _Minute] = {}  # by their number since boot
         self._messages: OrderedDict[str, tuple[int, SentRow]] = (
@@ -89,12 +90,16 @@ class Traffic:
                     self._told(event)
 
     def recent(self) -> dict[str, Any]:
-        """Return the last sixty minutes, the oldest first, and the last messages, the newest first."""
+        """Return the last sixty minutes, the oldest first, and the last messages, the newest first.
+
+        `is_whole` says whether the service ran all the time: what was before its start is not known.
+        """
         with self._lock:
             boot_s, wall_s = self._clock.boot_s(), self._clock.wall_s()
             now = int(boot_s // _MINUTE_S)
             none = _Minute()
             return {
+                "is_whole": boot_s - self._began_s >= _MINUTES * _MINUTE_S,
                 "minutes": [
                     self._minutes.get(number, none).as_json(wall_s - boot_s + number * _MINUTE_S)
                     for number in range(now - _MINUTES + 1, now + 1)

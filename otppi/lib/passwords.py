@@ -11,19 +11,29 @@ import unicodedata
 _LOG2_N, _R, _P = 14, 8, 1
 _SALT_BYTES = 16
 _HASH_BYTES = 32
+# Beyond all passwords: to compare letters in all ways of writing them costs the square of what somebody makes up.
+LONGEST_PASSWORD = 1024
 _SCRYPT = re.compile(rf"scrypt\${_LOG2_N}\${_R}\${_P}\$([A-Za-z0-9+/]{{22}}==)\$([A-Za-z0-9+/]{{43}}=)")
 # What older devices kept: the hash of the password, the hash of that hash in hexadecimal, or one of them, nobody knows.
 _LEGACY = re.compile(r"(sha256|sha256x2|sha256x1or2)\$([0-9a-f]{64})")
 
 
 def hash_password(clear: str) -> str:
-    """Return the form to store, `scrypt$14$8$1$SALT$HASH`; takes a moment and 16 MB on purpose."""
+    """Return the form to store, `scrypt$14$8$1$SALT$HASH`; takes a moment and 16 MB on purpose.
+
+    Raises:
+        ValueError: It is longer than `LONGEST_PASSWORD`.
+    """
+    if len(clear) > LONGEST_PASSWORD:
+        raise ValueError("the password is too long")
     salt = secrets.token_bytes(_SALT_BYTES)
     return f"scrypt${_LOG2_N}${_R}${_P}${_base64(salt)}${_base64(_scrypt(clear, salt))}"
 
 
 def verify_password(clear: str, stored: str) -> bool:
-    """Whether this is the password; False for anything that is not a stored form."""
+    """Whether this is the password; False for anything that is not a stored form, or too long for a password."""
+    if len(clear) > LONGEST_PASSWORD:
+        return False
     if match := _SCRYPT.fullmatch(stored):
         salt, expected = (base64.b64decode(part) for part in match.groups())
         return hmac.compare_digest(_scrypt(clear, salt), expected)
@@ -39,8 +49,11 @@ def kept_form(clear: str, stored: str) -> str | None:
     """Return what to keep of a right password, None if it is wrong.
 
     It is what is stored, or a slow hash in place of what an older device kept. Every call costs one slow hash,
-    so time tells neither the age of an account nor whether there is one (`stored` empty).
+    so time tells neither the age of an account nor whether there is one (`stored` empty). What is too long for a
+    password costs none, whatever is stored.
     """
+    if len(clear) > LONGEST_PASSWORD:
+        return None
     if _SCRYPT.fullmatch(stored):
         return stored if verify_password(clear, stored) else None
     slow = hash_password(clear)

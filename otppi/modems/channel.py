@@ -27,7 +27,11 @@ class AtRefused(Exception):
     """The modem ended a command with an error."""
 
     def __init__(self, command: str, final: Final) -> None:
-        super().__init__(f"{command}: {final}")
+        super().__init__(
+            f"{final.meaning} (answer to {command}: {final.code})"
+            if final.meaning
+            else f"the modem refused {command}: {final.code}"
+        )
         self.final = final
 
 

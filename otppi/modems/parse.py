@@ -25,13 +25,21 @@ class Final:
     number: int | None = None
     words: str = ""
 
+    @property
+    def meaning(self) -> str:
+        """What the number means; empty if there is none, or it is not known."""
+        return "" if self.number is None else _WORDS[self.kind].get(self.number, "")
+
+    @property
+    def code(self) -> str:
+        """What the modem said, without what it means."""
+        name = self.kind.name.replace("_", " ")
+        told = self.words if self.number is None else self.number
+        return name if told == "" else f"+{name}: {told}"
+
     def __str__(self) -> str:
         """Return it in the form that manuals list."""
-        name = self.kind.name.replace("_", " ")
-        if self.number is not None:
-            known = _WORDS[self.kind].get(self.number)
-            return f"+{name}: {self.number}" + (f" ({known})" if known else "")
-        return f"+{name}: {self.words}" if self.words else name
+        return f"{self.code} ({self.meaning})" if self.meaning else self.code
 
 
 # 3GPP TS 27.005, 3.2.5, and TS 24.011 annex E; those that a gateway meets.

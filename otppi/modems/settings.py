@@ -145,7 +145,9 @@ class ModemSettings(Section, key="modems", title="Modems", reset_flag="RESET_MOD
     )
     baud_rate: int = integer(default=115200, minimum=300, maximum=4000000, unit="Bd", help="Line speed.")
     parity: str = choice(
-        ("N", "E", "O", "M", "S"), default="N", help="Parity: none, even, odd, mark or space."
+        {"N": "None", "E": "Even", "O": "Odd", "M": "Mark", "S": "Space"},
+        default="N",
+        help="Parity: none, even, odd, mark or space.",
     )
     start_bits: str = choice(("1",), default="1", help="Start bits; serial lines know no other number.")
     stop_bits: str = choice(("1", "1.5", "2"), default="1", help="Stop bits.")
@@ -218,7 +220,7 @@ class ModemSettings(Section, key="modems", title="Modems", reset_flag="RESET_MOD
         title="Fifth AT command",
     )
     dial_command: str = choice(
-        ("ATD", "ATDT", "ATDP"),
+        {"ATD": "As the modem does it (ATD)", "ATDT": "By tones (ATDT)", "ATDP": "By pulses (ATDP)"},
         default="ATD",
         help="What the number is dialled with; by tone or pulse.",
         title="Dialling command",

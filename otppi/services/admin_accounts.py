@@ -82,9 +82,18 @@ class AccountFunctions:
         language: str | None = None,
         active: bool | None = None,
         blocked: bool | None = None,
+        own_password: str = "",
         by: str = "",
     ) -> Mapping[str, Any]:
-        """Add an administrator, or change the one of this name; what is null stays as it is."""
+        """Add an administrator, or change the one of this name; what is null stays as it is.
+
+        `own_password` is that of who calls: with an account of another name a borrowed browser would be kept for ever.
+        """
+        if by:
+            try:
+                self._accounts.confirm(by, own_password)
+            except BadRequest as error:
+                raise BadRequest("own_password", error.reason) from None
         given: dict[str, object] = {
             "name": name,
             "email": email,
@@ -123,8 +132,8 @@ class AccountFunctions:
         self._accounts.disable_totp(user)
 
     def show_own(self, by: str) -> Mapping[str, Any]:
-        """Return the account of who calls, without its secrets."""
-        return _as_json(by, self._accounts.account(by))
+        """Return the account of who calls, without its secrets, and how many tokens it has."""
+        return {**_as_json(by, self._accounts.account(by)), "tokens": self._tokens.count(by)}
 
     def put_own(
         self,
@@ -192,8 +201,15 @@ class AccountFunctions:
         """Return the tokens of the admin API, without the tokens themselves."""
         return self._tokens.listed()
 
-    def make_token(self, role: str, note: str = "", user: str = "", by: str = "") -> Mapping[str, str]:
-        """Make a token for the admin API, of who calls or of another; it is shown this once."""
+    def make_token(
+        self, role: str, note: str = "", user: str = "", password: str = "", by: str = ""
+    ) -> Mapping[str, str]:
+        """Make a token for the admin API, of who calls or of another; it is shown this once.
+
+        The password is that of who calls: a token works on when a borrowed browser was given back.
+        """
+        if by:
+            self._accounts.confirm(by, password)
         return self._tokens.make(user or by, role, note)
 
     def remove_token(self, id: str) -> None:

@@ -111,7 +111,7 @@ class AdminSite:
         self._sessions = Sessions(lambda: store.items(Administrator), clock)
         self._accounts = AdminAccounts(store, clock, key)
         self._tokens = AdminTokens(store)
-        self._recovery = Recovery(self._accounts, self._sessions, send, key, clock, journal)
+        self._recovery = Recovery(self._accounts, self._sessions, self._tokens, send, key, clock, journal)
         self._first = FirstAdministrator(store, clock, self._audit, setup_secret)
         self._device = GatewayAsDevice(store, is_beside)
         self._streams: Streams[Listeners] = Streams("admin")

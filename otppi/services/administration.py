@@ -9,7 +9,7 @@ from typing import Any
 
 from otppi.gateway import answers
 from otppi.gateway.accounts import Administrator, ApiUser, refuse_user_name
-from otppi.gateway.admin_tokens import remove_administrator
+from otppi.gateway.admin_tokens import AdminToken, remove_administrator
 from otppi.gateway.new_passwords import refuse_weak
 from otppi.model.errors import BadRequest, SettingsError
 from otppi.model.modems import ModemStatus
@@ -26,6 +26,7 @@ from otppi.settings.store import SettingsStore
 from otppi.system.firewall.settings import OpenPort
 
 Function = Callable[..., Any]
+_WHOLE_NUMBERS = ("imei", "imsi", "iccid", "smsCenter")
 
 
 class Administration:
@@ -111,9 +112,18 @@ class Administration:
         """Return all settings as a document; without a passphrase secrets are left out."""
         return export_settings(self._store, passphrase)
 
-    def import_document(self, document: Mapping[str, Any], passphrase: str | None) -> Mapping[str, Any]:
-        """Take over an exported document, all of it or nothing."""
-        return import_settings(self._store, document, passphrase).as_json()
+    def import_document(
+        self, document: Mapping[str, Any], passphrase: str | None, by: str = ""
+    ) -> Mapping[str, Any]:
+        """Take over an exported document, all of it or nothing.
+
+        Accounts of administrators and their tokens have functions with rules of their own: only the command line takes
+        them from a document.
+        """
+        document, left_out = _without_accounts(document, is_afar=bool(by))
+        report = import_settings(self._store, document, passphrase)
+        report.ignored += left_out
+        return report.as_json()
 
     def check(self) -> Mapping[str, str]:
         """Return what is wrong in the stored settings: field to reason; empty if all is well."""
@@ -245,11 +255,12 @@ class Administration:
             for user, one in self._store.items(_section(section)).items()
         ]
 
-    def list_modems(self) -> Sequence[Mapping[str, Any]]:
-        """Return all modems; with their live state if a gateway runs."""
+    def list_modems(self, by: str = "") -> Sequence[Mapping[str, Any]]:
+        """Return all modems; with their live state if a gateway runs. Only the command line sees whole numbers."""
         if self._modems is not None:
             settings = self._store.items(ModemSettings)
-            return [_live(modem, settings.get(modem.id)) for modem in self._modems()]
+            listed = [_live(modem, settings.get(modem.id)) for modem in self._modems()]
+            return [_by_their_ends(modem) for modem in listed] if by else listed
         return [
             {
                 "id": modem_id,
@@ -329,6 +340,24 @@ def _live(modem: ModemStatus, settings: ModemSettings | None) -> Mapping[str, An
         "storeFill": modem.store_fill,
         "swappedSim": list(modem.swapped_sim) if modem.swapped_sim is not None else None,
     }
+
+
+def _by_their_ends(modem: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a modem for every role: the last digits tell a card or a modem from another."""
+    return {**modem, **{name: f"…{modem[name][-4:]}" for name in _WHOLE_NUMBERS if modem[name]}}
+
+
+def _without_accounts(document: Mapping[str, Any], *, is_afar: bool) -> tuple[Mapping[str, Any], list[str]]:
+    """Return a document without accounts where they are not for it to change, and what was left out."""
+    sections = document.get("sections")
+    if not isinstance(sections, Mapping):
+        return document, []
+    left_out = [key for key in (Administrator.key, AdminToken.key) if key in sections]
+    if not is_afar:
+        # With nobody left the pages would be open to whoever comes first.
+        left_out = [key for key in left_out if key == Administrator.key and not sections[key]]
+    kept = {key: body for key, body in sections.items() if key not in left_out}
+    return {**document, "sections": kept}, left_out
 
 
 def _with_prefixes(prices: str | Sequence[str]) -> list[str]:

@@ -49,6 +49,11 @@ STICKS = Path("/run/otppi-reset/sticks.json")
 # All that the gateway may start or stop; polkit allows the same and no more.
 UNITS = frozenset({FIREWALL_UNIT, DHCP_UNIT, COUNTRY_UNIT, MOBILE_UNIT, RTC_SAVE_UNIT, TIMESYNCD_UNIT})
 _BY_BROWSER = "by a browser on the access point"
+# The others are what is called otherwise as well, or no place.
+_ZONE_AREAS = frozenset(
+    {"Africa", "America", "Antarctica", "Arctic", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific"}
+    | {"UTC"}
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -273,8 +278,8 @@ class Appliance:
         return shown if self._host.is_board else {**shown, "checks": []}
 
     def _list_zones(self) -> list[str]:
-        """List the names of all time zones."""
-        return sorted(zones())
+        """List the time zones that are named after a place, and UTC."""
+        return sorted(one for one in zones() if one.partition("/")[0] in _ZONE_AREAS)
 
     def _show_clock(self) -> dict[str, Any]:
         """Return the time, whether it can be relied on and why, and what is known of time servers and clock chip."""

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import otppi
@@ -31,6 +32,7 @@ from otppi.services.whole_change import WholeChange, certificate_of
 from otppi.settings.export import Changes, ImportReport, WrongPassphrase, clear_settings, planned_import
 from otppi.settings.section import Section
 from otppi.settings.store import SettingsStore
+from otppi.wsgi.tls import usable_pair
 
 FORMAT: Final = "otppi-backup"
 VERSION: Final = 1
@@ -42,7 +44,9 @@ _KDF: Final = "scrypt-2^15-8-1 aes-256-gcm"
 _LONGEST_HEAD: Final = 1024
 _DIGEST_BYTES: Final = 32
 _LARGEST_UNPACKED_BYTES: Final = 32 << 20
-_FILE_NAME: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
+# Certificate and key, which may be in one file.
+_PAIRS: Final = (("tls.crt", "tls.key"), ("own.pem", "own.pem"))
+_CERTIFICATE_FILES: Final = frozenset(name for pair in _PAIRS for name in pair)
 _REPORT_NAME: Final = re.compile(r"\d{4}-\d\d-\d\d(\.\d{1,6})?\.jsonl")
 _MOST_REPORT_BYTES: Final = 8 << 20  # some months; all is in memory while it is packed
 _NETWORK: Final = frozenset(section.key for section in NETWORK_SECTIONS)
@@ -98,7 +102,9 @@ class Backup:
             "release": otppi.__version__,
             "settings": clear_settings(self._store),
             CERTIFICATE: {
-                name: base64.b64encode(data).decode() for name, data in certificate_of(self._state).items()
+                name: base64.b64encode(data).decode()
+                for name, data in certificate_of(self._state).items()
+                if name in _CERTIFICATE_FILES
             },
             MESSAGES: self._inbox.for_backup() if with_messages else None,
             "sent": _reports(self._state.reports) if with_messages else {},
@@ -143,6 +149,8 @@ class Backup:
         if unknown := sorted(set(sections or ()) - kept.parts):
             raise BadRequest("sections", f"this is not in the backup: {', '.join(unknown)}")
         wanted = kept.parts if sections is None else frozenset(sections)
+        if CERTIFICATE in wanted:
+            _refuse_unusable(kept.certificate)
         added: list[int] = []
         with self._store.exclusively():
             changes, report = self._planned(kept, wanted if with_network else wanted - _NETWORK)
@@ -206,6 +214,7 @@ class _Kept:
     settings: Mapping[str, Any]
     certificate: Mapping[str, bytes]
     messages: Sequence[str] | None
+    message_count: int | None
     sent: Mapping[str, str]  # the files of reports, by name
 
     @property
@@ -218,13 +227,6 @@ class _Kept:
         """What may be restored, by its key."""
         beside = {CERTIFICATE: bool(self.certificate), MESSAGES: self.messages is not None}
         return frozenset(self.sections) | {name for name, is_there in beside.items() if is_there}
-
-    @property
-    def message_count(self) -> int | None:
-        if self.messages is None:
-            return None
-        lines = map(json.loads, self.messages)
-        return len({one["message"] for one in lines if "message" in one})
 
 
 def _closed(document: Mapping[str, Any], passphrase: str) -> bytes:
@@ -261,7 +263,7 @@ def _opened(content: str, passphrase: str) -> _Kept:
         raise WrongPassphrase("is not the one that the backup was made with") from error
     try:
         return _kept(json.loads(_unpacked(packed)))
-    except (ValueError, TypeError, KeyError, AttributeError, zlib.error) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, zlib.error) as error:
         raise DamagedBackup("the backup cannot be read") from error
 
 
@@ -293,13 +295,11 @@ def _kept(document: Mapping[str, Any]) -> _Kept:
     settings, messages = document["settings"], document[MESSAGES]
     if not isinstance(settings["sections"], Mapping):
         raise TypeError
-    if messages is not None and not all(isinstance(line, str) for line in messages):
-        raise TypeError
     certificate = {
         name: base64.b64decode(data, validate=True) for name, data in document[CERTIFICATE].items()
     }
     sent = document["sent"]
-    if not all(_FILE_NAME.fullmatch(name) for name in certificate):
+    if not certificate.keys() <= _CERTIFICATE_FILES:
         raise ValueError
     if not all(_REPORT_NAME.fullmatch(name) and isinstance(text, str) for name, text in sent.items()):
         raise ValueError
@@ -310,8 +310,26 @@ def _kept(document: Mapping[str, Any]) -> _Kept:
         settings=settings,
         certificate=certificate,
         messages=messages,
+        message_count=_count(messages) if messages is not None else None,
         sent=sent,
     )
+
+
+def _count(lines: Sequence[str]) -> int:
+    if not all(isinstance(line, str) for line in lines):
+        raise TypeError
+    return len({one["message"] for one in map(json.loads, lines) if "message" in one})
+
+
+def _refuse_unusable(files: Mapping[str, bytes]) -> None:
+    """Refuse a certificate with which no server starts; nothing of the present one is touched before that is known."""
+    with TemporaryDirectory(prefix="otppi-") as name:
+        folder = Path(name)
+        for file, data in files.items():
+            write_atomically(folder / file, data)
+        for certificate, key in _PAIRS:
+            if {certificate, key} & files.keys() and usable_pair(folder / certificate, folder / key) is None:
+                raise DamagedBackup("the certificate in it cannot be used; restore the rest without it")
 
 
 def _reports(folder: Path) -> dict[str, str]:

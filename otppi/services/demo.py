@@ -25,6 +25,7 @@ from otppi.sim.line import SimLine, SimModems
 from otppi.sim.magic import MEANINGS
 from otppi.sim.outbox import Outbox
 from otppi.sim.record import SentMessage
+from otppi.system.clock.settings import ClockSettings
 from otppi.web.settings import AdminSettings
 
 _READY_LIMIT_S = 20.0
@@ -75,6 +76,9 @@ def run(state_dir: Path, ports: Ports) -> None:
                 ),
             )
             password = _set_up(gateway, state.path / "modems", ports)
+            # As on a device, where the whole system has the zone of the settings.
+            os.environ["TZ"] = gateway.store.get(ClockSettings).time_zone
+            time.tzset()
             gateway.start()
             try:
                 _await_readiness(gateway)

@@ -92,7 +92,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _ADMIN_THREADS = 6
-_ADMIN_BODY_BYTES = 24 * 1024 * 1024  # a backup with all messages, in a form
+_ADMIN_BODY_BYTES = 128 * 1024
+_OWNER_BODY_BYTES = 24 * 1024 * 1024  # a backup with all messages, in a form
 _PORTAL, _PORTAL_THREADS = "portal", 2
 _LISTENING = frozenset(
     section.key for section in (ApiSettings, AdminSettings, WlanSettings, EthernetSettings, NetworkSettings)
@@ -267,7 +268,7 @@ class Gateway:
         }
         self._control = ControlServer(state.path, table)
         facts = {"confirm_network": self.appliance.network.confirm} if self.appliance is not None else {}
-        site = self._admin_site.install(
+        self._site = site = self._admin_site.install(
             self._admin_app, table, sent_report=self.sent_report, uploads=uploads, **facts
         )
         ApiDocs(lambda: admin_api.description(site.functions, otppi.__version__)).install(self._admin_app)
@@ -494,6 +495,7 @@ class Gateway:
             port=admin.http_port,
             threads=_ADMIN_THREADS,
             max_body_bytes=_ADMIN_BODY_BYTES,
+            body_limit=self._admin_body_bytes,
         )
         rest = Plan(
             name="rest",
@@ -525,6 +527,9 @@ class Gateway:
                 )
             )
         return plans
+
+    def _admin_body_bytes(self, fields: Mapping[str, str]) -> int:
+        return _OWNER_BODY_BYTES if self._site.is_of_owner(fields) else _ADMIN_BODY_BYTES
 
     def _has_portal(self, others: Iterable[Plan]) -> bool:
         is_free = PORTAL_PORT not in (plan.port for plan in others)

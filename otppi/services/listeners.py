@@ -3,7 +3,7 @@
 import logging
 import ssl
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +30,7 @@ class Plan:
     port: int
     threads: int
     max_body_bytes: int
+    body_limit: Callable[[Mapping[str, str]], int] | None = None  # who may send a longer one
     certificate: CertificateFiles | None = None
     problem: str = ""  # what keeps it from being opened at all
 
@@ -145,6 +146,7 @@ def _opened(plan: Plan) -> WebServer:
         plan.port,
         threads=plan.threads,
         max_body_bytes=plan.max_body_bytes,
+        body_limit=plan.body_limit,
         tls=server_context(plan.certificate) if plan.certificate else None,
     )
     server.start()

@@ -51,7 +51,7 @@ def _refuse_equal_ports(together: Joint) -> None:
     for mine, is_open in of_api.items():
         for theirs, is_theirs_open in of_pages.items():
             if is_open and is_theirs_open and getattr(api, mine) == getattr(admin, theirs):
-                raise SettingsError({f"api.{mine}": f"is the port of the admin pages (admin.{theirs})"})
+                raise SettingsError({f"api.{mine}": "is the port of the admin pages"})
 
 
 def refuse_bad_network(together: Joint) -> None:

@@ -8,7 +8,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final, Literal, cast
 
-from otppi.lib.passwords import hash_password, is_stored_form
+from otppi.lib.passwords import LONGEST_PASSWORD, hash_password, is_stored_form
 
 # Longer values are mistakes, and would be carried about for ever.
 _LONGEST_TEXT = 4096
@@ -316,7 +316,7 @@ def _stripped(raw: object) -> str:
 
 def _matched(line: str, setting: Setting) -> str:
     if setting.pattern and not re.fullmatch(setting.pattern, line):
-        wanted = f"must be {setting.shape}" if setting.shape else f"must match {setting.pattern}"
+        wanted = f"must be {setting.shape}" if setting.shape else "is not of the form that is wanted"
         raise NotAccepted(wanted if line else "must not be empty")
     return line
 
@@ -335,6 +335,8 @@ def _read_password(setting: Setting, raw: object) -> str:
         return clear
     if len(clear) < setting.min_length:
         raise NotAccepted(f"must have at least {setting.min_length} characters")
+    if len(clear) > LONGEST_PASSWORD:
+        raise NotAccepted(f"must not be longer than {LONGEST_PASSWORD} characters")
     return hash_password(clear)
 
 

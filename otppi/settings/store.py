@@ -209,10 +209,16 @@ class SettingsStore:
                     raise SettingsError({where: "name one setting, such as SECTION.KEY or SECTION.ITEM.KEY"})
                 wanted.setdefault((place.section, place.item_id), {})[place.setting.name] = value
             changes: dict[type[Section], tuple[dict[str, Section], tuple[str, ...]]] = {}
+            errors: dict[str, str] = {}
             for (section, item_id), raw in wanted.items():
                 items, named = changes.get(section, (dict(self.items(section)), ()))
-                items[item_id] = self._assembled(section, item_id, raw)
+                try:
+                    items[item_id] = self._assembled(section, item_id, raw)
+                except SettingsError as error:
+                    errors.update(error.errors)
                 changes[section] = (items, (*named, *raw))
+            if errors:
+                raise SettingsError(errors)
             return self._apply(changes)
 
     def _assembled(self, section: type[S], item_id: str, raw: Mapping[str, object]) -> S:

@@ -8,12 +8,11 @@ from typing import Any
 
 from otppi.gateway.functions import Caller, Functions, parameters
 from otppi.model.errors import BadRequest, DeviceError, OtpPiError, Unauthorized
-from otppi.web.site import Response, Route, Visit
+from otppi.web.site import Response, Route, Visit, bearer_token
 
 log = logging.getLogger(__name__)
 
 _PATH = "/api/admin/v1/"
-_BEARER = "bearer"
 
 
 def address(visit: Visit) -> str:
@@ -40,10 +39,9 @@ def call(visit: Visit, name: str) -> Response:
 
 
 def _caller(visit: Visit) -> Caller:
-    kind, _, token = visit.authorization.partition(" ")
-    if kind.lower() == _BEARER:
-        user, role = visit.site.facts["tokens"].check(token.strip())
-        return Caller(user=user, role=role, address=visit.address)
+    if token := bearer_token(visit.authorization):
+        user, role, token_id = visit.site.facts["tokens"].check(token)
+        return Caller(user=user, role=role, address=visit.address, token=token_id)
     if visit.session is None:
         raise Unauthorized("give a token of the admin API, or log in")
     if not visit.has_page_token:

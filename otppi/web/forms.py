@@ -113,11 +113,14 @@ def _field(
         shown = "\n".join(str(one) for one in value or ())
     else:
         shown = "" if value is None else value
+    title, help_ = setting["title"], setting["help"]
+    if help_.rstrip(".").casefold() == title.casefold():
+        help_ = ""
     return Field(
         name=in_form,
         kind=kind,
-        title=words.said(setting["title"]),
-        help=words.said(setting["help"]),
+        title=words.said(title),
+        help=words.said(help_),
         limits=_limits(setting, words),
         unit=words.said(setting["unit"]),
         value=shown,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from otppi.model.errors import OtpPiError
 from otppi.web import forms
@@ -74,6 +75,14 @@ FOLDED: Mapping[str, frozenset[str]] = {
     ),
     "wlan": frozenset({"interface", "wpa3", "band", "channel", "country", "forwarding"}),
 }
+# What is of no use on this device is not shown: the losses of brokers, which it does not have.
+UNUSED: Mapping[str, frozenset[str]] = {
+    "bell": frozenset(
+        f"{broker}_disconnected" for broker in ("amqp", "mqtt", "redis", "activemq", "stomp", "ws")
+    ),
+}
+# Fields of this name and a setting's tell what stood there when the form was drawn.
+DRAWN = "drawn."
 # A ticked box of this name and the secret's puts nothing in the place of the secret.
 FORGET = "forget."
 
@@ -87,6 +96,7 @@ class DrawnSection:
     description: str
     fields: Sequence[Field]
     folded: Sequence[Field]
+    drawn: Mapping[str, str]  # hidden fields: what nobody changed in the form is not saved
 
     @property
     def is_open(self) -> bool:
@@ -103,17 +113,19 @@ class Sheet:
 
 
 def save(visit: Visit, sections: Iterable[str]) -> Sequence[str]:
-    """Save what was changed in the posted form, and return the sections that are not as before."""
+    """Save what was changed in the posted form, and return the sections that are not as before.
+
+    What somebody else changed since the form was drawn stays.
+    """
     form, values = visit.form_items(), {}
     for section in sections:
         described = visit.call("settings.describe", section=section)
-        names = forms.names_in(described)
+        names = shown_names(section, described)
         start = f"{section}."
         given = {name.removeprefix(start): one for name, one in form.items() if name.startswith(start)}
-        # What stands there as before is not said again: somebody else may have changed it meanwhile.
-        present = {one.name: _written(one) for one in _fields(visit, section, described)}
+        drawn = _drawn(visit, section, described)
         for name, value in forms.read(described, given, names).items():
-            if value.replace("\r\n", "\n").strip() != present[start + name]:
+            if _plain(value) != drawn.get(start + name, ""):
                 values[start + name] = value
         values |= {start + name: "" for name in names if form.get(f"{FORGET}{start}{name}")}
     return list(visit.call("settings.set", values=values)) if values else []
@@ -135,16 +147,32 @@ def draw(visit: Visit, sections: Iterable[str], error: OtpPiError | None = None)
                 description=visit.words.said(described["description"]),
                 fields=[one for one in fields if one.name not in folded],
                 folded=[one for one in fields if one.name in folded],
+                drawn={f"{DRAWN}{name}": value for name, value in _drawn(visit, section, described).items()},
             )
         )
     problems = [_elsewhere(visit, place, reason) for place, reason in errors.items() if place not in shown]
     return Sheet(sections=drawn, problems=problems)
 
 
+def shown_names(section: str, described: Mapping[str, Any]) -> list[str]:
+    """Return the names of the settings of a section that pages show."""
+    return [name for name in forms.names_in(described) if name not in UNUSED.get(section, ())]
+
+
+def _drawn(visit: Visit, section: str, described: Mapping[str, Any]) -> dict[str, str]:
+    """Return what stood in the fields when the posted form was drawn, else what stands there now; no secrets."""
+    form = visit.form_items()
+    return {
+        one.name: _plain(form.get(f"{DRAWN}{one.name}", _written(one)))
+        for one in _fields(visit, section, described)
+        if one.kind not in ("secret", "password")
+    }
+
+
 def _fields(
     visit: Visit,
     section: str,
-    described: Mapping[str, object],
+    described: Mapping[str, Any],
     errors: Mapping[str, str] | None = None,
     *,
     is_typed: bool = False,
@@ -153,6 +181,7 @@ def _fields(
         described,
         visit.call("settings.get", path=section),
         visit.words,
+        names=shown_names(section, described),
         prefix=f"{section}.",
         given=visit.form_items() if is_typed else None,
         errors=errors,
@@ -163,7 +192,12 @@ def _written(field: Field) -> str:
     """Return what a form that nobody touched sends of a field."""
     if field.kind == "boolean":
         return "true" if field.value else "false"
-    return str(field.value).strip()
+    return str(field.value)
+
+
+def _plain(text: str) -> str:
+    """Return a value without what browsers make of it."""
+    return text.replace("\r\n", "\n").strip()
 
 
 def _elsewhere(visit: Visit, place: str, reason: str) -> str:

@@ -9,8 +9,9 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
-from typing import Any, Protocol, TypeAlias
-from urllib.parse import quote, urlsplit
+from functools import cached_property
+from typing import Any, BinaryIO, Protocol, TypeAlias
+from urllib.parse import SplitResult, quote, urlsplit
 
 import bottle
 
@@ -28,7 +29,7 @@ from otppi.model.errors import (
 )
 from otppi.web.navigation import GROUPS
 from otppi.web.templates import render
-from otppi.web.words import Words, language_of, words_for
+from otppi.web.words import N_, Words, language_of, words_for
 
 log = logging.getLogger(__name__)
 
@@ -42,11 +43,23 @@ SECURITY_HEADERS: Mapping[str, str] = {
 }
 LANGUAGE_COOKIE = "otppi_language"
 LOGIN, SETUP, LIVE = "/login", "/setup", "/live"
+PUT_BACK = "#put-back"  # asks the script of a page to put back what was typed into its forms
 _COOKIE = "otppi_session"
 _JSON, _EVENTS = "application/json", "text/event-stream"
+_MOST_TOLD = 200
+_MOST_FIELDS = 2000
+_READ_BYTES = 64 * 1024
 _LOCAL_PATH = re.compile(r"/(?![/\\])[\x21-\x7e]*")
+_MULTIPART = re.compile(r"""multipart/form-data; *boundary=("?)([\w'()+,./:=? -]{1,70})\1""", re.ASCII)
 
 Response: TypeAlias = bottle.HTTPResponse
+
+
+class BadForm(BadRequest):
+    """What was posted cannot be taken for a form of ours."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("", reason)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,8 +131,44 @@ class Site:
         for route in routes:
             methods = ["GET", "HEAD"] if route.method == "GET" else [route.method]
             app.route(route.path, methods, self._guarded(route))
+        app.add_hook("before_request", self._refuse_other_names)
         app.error(404)(self._lost)
         app.error(405)(self._lost)
+
+    def is_of_owner(self, fields: Mapping[str, str]) -> bool:
+        """Whether a request with these header fields, named in lower case, is that of an owner; nothing is counted."""
+        cookies = cookies_of(fields.get("cookie", ""))
+        sessions = (self.sessions.look_at(cookies.get(name, "")) for name in (_COOKIE, f"__Host-{_COOKIE}"))
+        if any(one is not None and one.role is Role.OWNER for one in sessions):
+            return True
+        if not (token := bearer_token(fields.get("authorization", ""))):
+            return False
+        try:
+            return bool(self.facts["tokens"].check(token)[1] is Role.OWNER)
+        except Unauthorized:
+            return False
+
+    def is_called(self, host: str) -> bool:
+        """Whether this is one of our names: an address, or a name that the device has."""
+        try:
+            ipaddress.ip_address(host)
+        except ValueError:
+            return host in self.device.host_names()
+        return True
+
+    def _refuse_other_names(self) -> None:
+        """Keep out whoever asks for a name of somebody else's that leads here, on every path of the port.
+
+        Otherwise his page could speak with the device.
+        """
+        if self.is_called(_host_of(f"//{bottle.request.get_header('Host', '')}")):
+            return
+        visit = Visit(self)
+        if bottle.request.method in ("GET", "HEAD") and not visit.wants_json:
+            http, _ = self.device.admin_ports()
+            raise visit.finished(visit.redirect(f"http://{visit.own_address}:{http}/"))
+        title = visit.words("Wrong address")
+        raise visit.finished(visit.page("error.html", status=421, title=title, text=title))
 
     def _guarded(self, route: Route) -> Callable[..., Response]:
         def answer(**parts: str) -> Response:
@@ -145,19 +194,10 @@ class Site:
         return visit.finished(self._set_up_first(visit))
 
     def _answer(self, route: Route, visit: "Visit", parts: Mapping[str, str]) -> Response:
-        if not visit.is_to_us:
-            # A name of somebody else's that leads here would let his page speak with the device.
-            if route.method == "GET" and not visit.wants_json:
-                http, _ = self.device.admin_ports()
-                return visit.redirect(f"http://{visit.own_address}:{http}/")
-            return visit.page(
-                "error.html",
-                status=421,
-                title=visit.words("Wrong address"),
-                text=visit.words("Wrong address"),
-            )
         is_change = route.method != "GET"
-        if is_change and not route.is_for_scripts and not visit.is_same_site:
+        # Without a session there is no token that would show it.
+        must_say = route.role is None
+        if is_change and not route.is_for_scripts and not visit.is_from_us(must_say=must_say):
             raise Unauthorized("the request comes from another site")
         if route.role is None:
             return route.answer(visit, **parts)
@@ -165,9 +205,8 @@ class Site:
         if session is None:
             return self._log_in_first(visit)
         if is_change and not visit.has_page_token:
-            return visit.redirect(
-                visit.came_from, visit.words("The page was too old. Please try again."), "warn"
-            )
+            text = visit.words("The page was too old. Please try again.")
+            return visit.redirect(visit.came_from + PUT_BACK, text, "warn")
         if not session.role.includes(route.role):
             return visit.page(
                 "error.html",
@@ -182,8 +221,8 @@ class Site:
             return visit.json({"error": visit.words("Please log in.")}, status=401)
         if not self.device.has_administrator():
             return self._set_up_first(visit)
-        # What was posted is lost, so the way back is to its form.
-        path = visit.path if bottle.request.method != "POST" else visit.came_from
+        # Nothing of what was posted is kept here, so the way back is to its form.
+        path = visit.path if bottle.request.method != "POST" else visit.came_from + PUT_BACK
         return visit.redirect(f"{LOGIN}?next={quote(path)}" if path != "/" else LOGIN)
 
     def _set_up_first(self, visit: "Visit") -> Response:
@@ -275,25 +314,22 @@ class Visit:
         accept = self._request.get_header("Accept", "")
         return _JSON in accept or _EVENTS in accept
 
-    @property
-    def is_to_us(self) -> bool:
-        """Whether the host name is one of ours: an address, or a name that the device has."""
-        host = self.host
-        try:
-            ipaddress.ip_address(host)
-        except ValueError:
-            return host in self.site.device.host_names()
-        return True
+    def is_from_us(self, *, must_say: bool) -> bool:
+        """Whether a request comes from our own page.
 
-    @property
-    def is_same_site(self) -> bool:
-        """Whether a request comes from our own page; old browsers that do not say are told by the token alone."""
-        fetch_site = self._request.get_header("Sec-Fetch-Site", "same-origin")
-        origin = self._request.get_header("Origin")
-        host = self._request.get_header("Host", "").lower()
-        return fetch_site in ("same-origin", "none") and (
-            origin is None or urlsplit(origin).netloc.lower() == host
-        )
+        Args:
+            must_say: Refuse as well what says nothing of it. Browsers say it with every form: by Origin, and those
+                before 2020 by Referer, which our pages let them send.
+        """
+        if self._request.get_header("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
+            return False
+        said = self._request.get_header("Origin")
+        if said is None and must_say:
+            said = self._request.get_header("Referer")
+        return not must_say if said is None else self._is_own(_split(said))
+
+    def _is_own(self, url: SplitResult) -> bool:
+        return url.netloc.lower() == str(self._request.get_header("Host", "")).lower()
 
     @property
     def csrf_given(self) -> str:
@@ -320,9 +356,8 @@ class Visit:
     @property
     def came_from(self) -> str:
         """The page of ours that the request came from."""
-        referrer = urlsplit(self._request.get_header("Referer", ""))
-        own = referrer.netloc.lower() == self._request.get_header("Host", "").lower()
-        return local(referrer.path + (f"?{referrer.query}" if referrer.query else "")) if own else "/"
+        url = _split(self._request.get_header("Referer", ""))
+        return local(url.path + (f"?{url.query}" if url.query else "")) if self._is_own(url) else "/"
 
     @property
     def caller(self) -> Caller:
@@ -342,6 +377,12 @@ class Visit:
         """Call a function of the device in the name of who visits; see `Functions.call`."""
         return self.site.functions.call(name, self.caller, args)
 
+    def note(self, what: str, outcome: str = "done", **details: str) -> None:
+        """Note what who visits did and no function of the device notes."""
+        audit: AuditTrail = self.site.facts["audit"]
+        who = self.caller
+        audit.note(user=who.user, address=who.address, what=what, details=details, outcome=outcome)
+
     def can(self, name: str) -> bool:
         """Whether the device has this function and who visits may call it."""
         return self.session is not None and self.site.functions.may(self.session.role, name)
@@ -358,16 +399,15 @@ class Visit:
 
     def form(self, name: str, default: str = "") -> str:
         """Return a field of the posted form."""
-        value = self._request.forms.getunicode(name)
-        return default if value is None else str(value)
+        return str(self._posted[0].get(name, default))
 
     def form_all(self, name: str) -> list[str]:
         """Return all fields of this name."""
-        return [str(one) for one in self._request.forms.decode().getall(name)]
+        return [str(one) for one in self._posted[0].getall(name)]
 
     def form_items(self) -> dict[str, str]:
         """Return every field once, without the token."""
-        return {str(key): str(one) for key, one in self._request.forms.decode().items() if key != "csrf"}
+        return {str(key): str(one) for key, one in self._posted[0].items() if key != "csrf"}
 
     def ticked(self, name: str) -> bool:
         """Whether a box is ticked."""
@@ -375,8 +415,24 @@ class Visit:
 
     def file(self, name: str) -> tuple[str, bytes]:
         """Return name and content of an uploaded file; both empty if there is none."""
-        upload = self._request.files.get(name)
+        upload = self._posted[1].get(name)
         return ("", b"") if upload is None else (str(upload.filename), upload.file.read())
+
+    @cached_property
+    def _posted(self) -> tuple[bottle.FormsDict, bottle.FormsDict]:
+        """The fields of the posted form, and its files.
+
+        Raises:
+            BadForm: There are too many, or it cannot be read.
+        """
+        try:
+            # A long one is a file of its own.
+            with self._request.body as body:
+                if _fields_in(body, self._request.get_header("Content-Type", "")) > _MOST_FIELDS:
+                    raise BadForm(N_("the form has too many fields"))
+                return self._request.forms.decode(), self._request.files
+        except (bottle.HTTPError, LookupError, ValueError):
+            raise BadForm(N_("the form is too long, or cannot be read")) from None
 
     def query(self, name: str, default: str = "") -> str:
         """Return a part of the query."""
@@ -434,11 +490,7 @@ class Visit:
 
     def download(self, name: str, content_type: str, body: Any) -> Response:  # noqa: ANN401 - bytes or an iterator
         """Answer with a file to keep, which is noted; the name has letters, digits, dots and hyphens only."""
-        audit: AuditTrail = self.site.facts["audit"]
-        who = self.caller
-        audit.note(
-            user=who.user, address=who.address, what="download", details={"file": name}, outcome="done"
-        )
+        self.note("download", file=name)
         headers = {
             "Content-Type": content_type,
             "Cache-Control": "no-store",
@@ -458,13 +510,15 @@ class Visit:
             told = self.site.told.setdefault(self.session.id, [])
             if (level, text) not in told:  # a button that was pressed twice
                 told.append((level, text))
+            while len(self.site.told) > _MOST_TOLD:  # of sessions that ended before their next page
+                self.site.told.pop(next(iter(self.site.told)), None)
 
     def refusal(self, error: OtpPiError) -> Response:
         """Answer what a function refused: scripts get JSON, buttons go back to their page, pages say so."""
         text = self.error_text(error)
         if self.wants_json:
             return self.json({"error": text, "fields": self.field_errors(error)}, status=error.status)
-        if self._request.method == "POST" and self.session is not None:
+        if self._request.method == "POST" and self.session is not None and not isinstance(error, BadForm):
             return self.redirect(self.came_from, text, "bad")
         return self.page("error.html", status=error.status, title=self.words("That did not work"), text=text)
 
@@ -517,7 +571,7 @@ class Visit:
 
     def cookie(self, name: str) -> str:
         """Return a cookie of the browser."""
-        return str(self._request.get_cookie(name) or "")
+        return cookies_of(self._request.get_header("Cookie", "")).get(name, "")
 
     def finished(self, response: Response) -> Response:
         """Add to a response what every answer has."""
@@ -533,7 +587,7 @@ class Visit:
     def _language(self) -> str:
         if self.session is not None and self.session.language:
             return self.session.language
-        chosen = self._request.get_cookie(LANGUAGE_COOKIE) or ""
+        chosen = self.cookie(LANGUAGE_COOKIE)
         return chosen if chosen in LANGUAGES else language_of(self._request.get_header("Accept-Language", ""))
 
     def _groups(self) -> list[tuple[str, list[Any]]]:
@@ -547,7 +601,10 @@ class Visit:
         return [(title, entries) for title, entries in shown if entries]
 
     def _taken_messages(self) -> list[tuple[str, str]]:
-        return self.site.told.pop(self.session.id, []) if self.session is not None else []
+        # What is fetched to renew a part of a page is read by nobody.
+        if self.session is None or self._is_by_itself:
+            return []
+        return self.site.told.pop(self.session.id, [])
 
 
 def local(path: str) -> str:
@@ -555,11 +612,49 @@ def local(path: str) -> str:
     return path if _LOCAL_PATH.fullmatch(path) else "/"
 
 
-def _host_of(url: str) -> str:
+def bearer_token(authorization: str) -> str:
+    """Return the token in an Authorization header; empty if there is none of this kind."""
+    kind, _, token = authorization.partition(" ")
+    return token.strip() if kind.lower() == "bearer" else ""
+
+
+def cookies_of(header: str) -> dict[str, str]:
+    """Return the cookies of a Cookie header.
+
+    Strange ones of other services on this host, whose cookies browsers send here as well, are no hindrance.
+    """
+    pairs = (one.partition("=") for one in header.split(";"))
+    return {name.strip(): value.strip().strip('"') for name, _, value in pairs}
+
+
+def _fields_in(body: BinaryIO, content_type: str) -> int:
+    """Return how many fields a form has, before it is taken apart: each then takes far more than its bytes.
+
+    Raises:
+        ValueError: It has files, and no boundary between them as browsers write it.
+    """
+    mark = b"&"
+    if "multipart" in content_type.lower():
+        boundary = _MULTIPART.fullmatch(content_type)
+        if boundary is None:
+            raise ValueError(content_type)
+        mark = b"--" + boundary[2].encode()
+    count, end = 0, b""
+    while piece := body.read(_READ_BYTES):
+        count += (end + piece).count(mark)
+        end = (end + piece)[1 - len(mark) :] if len(mark) > 1 else b""
+    return count
+
+
+def _split(url: str) -> SplitResult:
     try:
-        return (urlsplit(url).hostname or "").lower()
+        return urlsplit(url)
     except ValueError:
-        return ""
+        return urlsplit("")
+
+
+def _host_of(url: str) -> str:
+    return (_split(url).hostname or "").lower()
 
 
 def _field_of(place: str) -> str:

@@ -18,6 +18,7 @@ _LOCALE_DIR = Path(__file__).with_name("locale")
 _DOMAIN = "otppi"
 _GAP = "{}"
 _REMEMBERED = 4096
+_LONGEST_SAID = 500
 _MARKED = "xx"  # a language for tests: every translated text is between marks
 
 
@@ -42,7 +43,7 @@ class Words:
         self._locale = Locale(language if language in LANGUAGES else "en")
         self._catalogue = _catalogue(language)
         self._templates = _templates(language)
-        self.said = lru_cache(_REMEMBERED)(self._said)
+        self._remembered = lru_cache(_REMEMBERED)(self._said)
 
     def __call__(self, text: str, /, **values: object) -> str:
         """Translate a text of the pages."""
@@ -53,10 +54,14 @@ class Words:
         """Translate a text that goes by a number; `{count}` is put in as well."""
         return self._catalogue.ngettext(one, several, count).format(count=self.number(count), **values)
 
+    def said(self, text: str) -> str:
+        """Translate a finished English sentence of a lower layer; what is not known stays as it is.
+
+        So does a very long one, as the search for what stands in its gaps costs the square of its length.
+        """
+        return self._remembered(text) if 0 < len(text) <= _LONGEST_SAID else text
+
     def _said(self, text: str) -> str:
-        """Translate a finished English sentence of a lower layer; what is not known stays as it is."""
-        if not text:
-            return text
         translated = self._catalogue.gettext(text)
         if translated != text:
             return translated
@@ -205,4 +210,7 @@ class _Marked(gettext.NullTranslations):
         return f"⟦{message}⟧" if message in known else message
 
     def ngettext(self, msgid1: str, msgid2: str, n: int) -> str:
-        return f"⟦{msgid1 if n == 1 else msgid2}⟧"
+        text = msgid1 if n == 1 else msgid2
+        # Texts that go by a number are kept under the first of them and the number of their form.
+        known: Mapping[object, str] = getattr(_catalogue("id"), "_catalog", {})
+        return f"⟦{text}⟧" if (msgid1, 0) in known else text

@@ -1,7 +1,7 @@
 """Where an HTTP request ends: RFC 9112 framing, decided as the bytes come, without waiting for any."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
@@ -63,10 +63,25 @@ class Framing:
     together here (RFC 9112, 7.1.3) and come with a Content-Length, so that nothing above has to know chunks.
     """
 
-    def __init__(self, max_body_bytes: int) -> None:
-        self._max_body_bytes = max_body_bytes
+    def __init__(
+        self, max_body_bytes: int, body_limit: Callable[[Mapping[str, str]], int] | None = None
+    ) -> None:
+        """Take the longest body, and what says for whom it may be a longer one.
+
+        Args:
+            max_body_bytes: The longest body that anybody may send.
+            body_limit: Asked only about a request whose body is longer: gets its header fields by their names in
+                lower case, and returns the longest body for that one.
+        """
+        self._usual_limit = max_body_bytes
+        self._body_limit = body_limit
         self._buffer = bytearray()
         self._begin()
+
+    @property
+    def max_body_bytes(self) -> int:
+        """The longest body that the request in hand may have, as far as that was asked for."""
+        return self._limit
 
     @property
     def held_bytes(self) -> int:
@@ -93,6 +108,7 @@ class Framing:
         self._body = bytearray()
         self._missing = 0
         self._overhead = 0
+        self._limit = self._usual_limit
 
     def _finish(self, data: bytes) -> Request:
         self._begin()
@@ -161,7 +177,7 @@ class Framing:
     def _begin_known_length(self, lengths: list[bytes]) -> Verdict | None:
         if len(lengths) > 1 or not lengths[0].isdigit():
             return _BAD
-        if len(lengths[0]) > _MAX_LENGTH_DIGITS or int(lengths[0]) > self._max_body_bytes:
+        if len(lengths[0]) > _MAX_LENGTH_DIGITS or self._is_too_long(int(lengths[0])):
             return _BODY_TOO_LARGE
         self._missing = int(lengths[0])
         self._step = self._read_known_length
@@ -187,6 +203,11 @@ class Framing:
 
     # -- body
 
+    def _is_too_long(self, body_bytes: int) -> bool:
+        if body_bytes > self._limit and self._body_limit is not None:
+            self._limit = max(self._limit, self._body_limit(_fields(self._head)))
+        return body_bytes > self._limit
+
     def _read_known_length(self) -> Verdict | None:
         if len(self._buffer) < self._missing:
             return Wait.FOR_MORE
@@ -209,9 +230,9 @@ class Framing:
     def _begin_chunk(self, line_bytes: int) -> Verdict | None:
         # Many tiny chunks are work for nothing, so their lines have a limit of their own.
         self._overhead += line_bytes
-        if len(self._body) + self._missing > self._max_body_bytes:
+        if self._is_too_long(len(self._body) + self._missing):
             return _BODY_TOO_LARGE
-        if self._overhead > self._max_body_bytes + MAX_HEAD_BYTES:
+        if self._overhead > self._limit + MAX_HEAD_BYTES:
             return _BODY_TOO_LARGE
         self._step = self._read_chunk if self._missing else self._read_trailer
         return None
@@ -236,13 +257,18 @@ class Framing:
         if line == b"\r\n":
             return self._finish(self._whole_chunked())
         self._overhead += len(line)
-        if self._overhead > self._max_body_bytes + MAX_HEAD_BYTES:
+        if self._overhead > self._limit + MAX_HEAD_BYTES:
             return _HEAD_TOO_LARGE
         return None if _TRAILER_LINE.fullmatch(line) else _BAD
 
     def _whole_chunked(self) -> bytes:
         head = _DROPPED_FIELDS.sub(b"", self._head)
         return b"%sContent-Length: %d\r\n\r\n%s" % (head[:-2], len(self._body), self._body)
+
+
+def _fields(head: bytes) -> dict[str, str]:
+    lines = (line.partition(b":") for line in head.split(b"\r\n")[1:] if line)
+    return {name.decode("ascii").lower(): value.strip(b" \t").decode("latin-1") for name, _, value in lines}
 
 
 def _values(fields: list[tuple[bytes, bytes]], wanted: bytes) -> list[bytes]:

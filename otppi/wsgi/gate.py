@@ -11,7 +11,7 @@ import ssl
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,7 +38,7 @@ class Limits:
         write_timeout_s: How long a client may take for each 64 KiB of an answer.
         linger_s: How long a client is heard out whose request was refused, so that it reads the answer.
         max_connections: Connections in the gate or waiting for a thread; above that the oldest goes.
-        max_held_bytes: Memory for incomplete requests of all clients together.
+        max_held_bytes: Memory for requests of all clients together, those with a worker included if they are long.
     """
 
     request_timeout_s: float = 10.0
@@ -63,6 +63,7 @@ class Gate:
         hand_over: Callable[[Connection], None],
         queued: Callable[[], int],
         max_body_bytes: int,
+        body_limit: Callable[[Mapping[str, str]], int] | None,
         tls: ssl.SSLContext | None,
         limits: Limits,
     ) -> None:
@@ -72,9 +73,10 @@ class Gate:
             listener: A listening socket that does not block; closed here.
             server: The server that cheroot's requests ask for its properties.
             hand_over: Called on the thread of the gate with a connection that holds a whole request. Whoever
-                has served it calls `take_back`.
+                has served it calls `let_go`, and then `take_back` if nobody else goes on with it.
             queued: Returns how many of them wait for a worker.
-            max_body_bytes: The longest body that is taken.
+            max_body_bytes: The longest body that is taken from anybody.
+            body_limit: Says from whom a longer one is taken; see `Framing`.
             tls: Set if the clients speak TLS.
             limits: What clients may take.
         """
@@ -83,6 +85,7 @@ class Gate:
         self._hand_over = hand_over
         self._queued = queued
         self._max_body_bytes = max_body_bytes
+        self._body_limit = body_limit
         self._tls = tls
         self._limits = limits
         self._epoll = select.epoll()
@@ -96,9 +99,18 @@ class Gate:
         self._returned: deque[tuple[Connection, bool]] = deque()
         self._stopping = False
 
+    @property
+    def held_bytes(self) -> int:
+        """How much of `Limits.max_held_bytes` is used."""
+        return self._held_bytes
+
+    def let_go(self, conn: Connection) -> None:
+        """Forget the request that was served; on the worker's thread."""
+        conn.rfile.close()
+        self._count(conn, 0)
+
     def take_back(self, conn: Connection, *, keep: bool) -> None:
         """Get a connection back from the worker that served it; keep it for the next request, or end it."""
-        conn.rfile.close()
         if not keep:
             conn.end_output()
             # To close with input unread resets the connection, which can destroy the answer on its way.
@@ -193,7 +205,7 @@ class Gate:
         sock.setblocking(False)
         if self._tls is not None:
             sock = self._tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
-        conn = Connection(self._server, sock, address, Framing(self._max_body_bytes))
+        conn = Connection(self._server, sock, address, Framing(self._max_body_bytes, self._body_limit))
         conn.since_s = time.monotonic()
         conn.deadline_s = conn.since_s + self._limits.request_timeout_s
         conn.step = self._receive if self._tls is None else self._shake_hands
@@ -273,6 +285,9 @@ class Gate:
 
     def _pass(self, conn: Connection, request: Request) -> None:
         self._forget(conn)
+        # What a worker has, or waits for one, still takes its memory; of short ones there cannot be too many.
+        if len(request.data) > READ_BYTES:
+            self._count(conn, len(request.data))
         conn.socket.settimeout(self._limits.write_timeout_s)
         conn.present(request)
         self._hand_over(conn)
@@ -281,13 +296,8 @@ class Gate:
 
     def _refuse(self, conn: Connection, status: str) -> None:
         log.debug("refused a request", extra={"fields": {"status": status}})
-        conn.socket.send(_refusal_bytes(status, self._explanation(status)))
+        conn.socket.send(_refusal_bytes(status, _explanation(status, conn.framing.max_body_bytes)))
         self._end_after_answer(conn)
-
-    def _explanation(self, status: str) -> str:
-        if status.startswith("413"):
-            return f"the body is longer than {self._max_body_bytes} bytes"
-        return status.partition(" ")[2].lower()
 
     def _end_after_answer(self, conn: Connection) -> None:
         conn.end_output()
@@ -334,8 +344,10 @@ class Gate:
             conn.awaited_events = 0
 
     def _count(self, conn: Connection, held_bytes: int) -> None:
-        self._held_bytes += held_bytes - conn.counted_bytes
-        conn.counted_bytes = held_bytes
+        if held_bytes != conn.counted_bytes:
+            with self._lock:
+                self._held_bytes += held_bytes - conn.counted_bytes
+            conn.counted_bytes = held_bytes
 
     def _rest_s(self) -> float | None:
         if self._next_check_s == math.inf:
@@ -382,6 +394,12 @@ def _has_unread_input(fd: int) -> bool:
         return bool(os.read(fd, READ_BYTES))
     except OSError:
         return False
+
+
+def _explanation(status: str, max_body_bytes: int) -> str:
+    if status.startswith("413"):
+        return f"the body is longer than {max_body_bytes} bytes"
+    return status.partition(" ")[2].lower()
 
 
 def _refusal_bytes(status: str, explanation: str) -> bytes:

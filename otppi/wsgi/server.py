@@ -8,7 +8,7 @@ import ssl
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -51,6 +51,7 @@ class WebServer:
         *,
         threads: int,
         max_body_bytes: int,
+        body_limit: Callable[[Mapping[str, str]], int] | None = None,
         tls: ssl.SSLContext | None = None,
         backlog: int = 128,
         limits: Limits | None = None,
@@ -63,7 +64,8 @@ class WebServer:
             host: An address or a name; `::` means every address of both families.
             port: 0 lets the system choose.
             threads: How many requests are served at once.
-            max_body_bytes: Longer bodies are answered with 413.
+            max_body_bytes: Longer bodies are answered with 413,
+            body_limit: unless this says that their sender may; see `otppi.wsgi.framing.Framing`.
             tls: Set to speak TLS only.
             backlog: Connections that the system keeps before they are accepted.
             limits: What clients may take.
@@ -73,6 +75,7 @@ class WebServer:
         self._host = host
         self._port = port
         self._max_body_bytes = max_body_bytes
+        self._body_limit = body_limit
         self._tls = tls
         self._backlog = backlog
         self._limits = limits or Limits()
@@ -113,6 +116,7 @@ class WebServer:
             hand_over=self._workers.put,
             queued=self._workers.queued,
             max_body_bytes=self._max_body_bytes,
+            body_limit=self._body_limit,
             tls=self._tls,
             limits=self._limits,
         )
@@ -190,7 +194,7 @@ class _Workers:
         self._in_hand: set[Connection] = set()
         self._hear_of_stop: set[Callable[[], None]] = set()
         self.served = 0
-        self._take_back: Callable[..., None]
+        self._gate: Gate
         self._served = itertools.count(1)
         self.threads = [
             threading.Thread(target=self._run, name=f"{name}:worker-{number}", daemon=True)
@@ -199,7 +203,7 @@ class _Workers:
 
     def start(self, gate: Gate) -> None:
         """Start all threads; served connections go back to the gate."""
-        self._take_back = gate.take_back
+        self._gate = gate
         for thread in self.threads:
             thread.start()
 
@@ -258,15 +262,15 @@ class _Workers:
             keep = self._serve(conn)
             self._in_hand.discard(conn)
             self.served = next(self._served)
+            self._gate.let_go(conn)
             if conn.was_answered and conn.next_owner is not None:
                 self._hand_over(conn, *conn.next_owner)
             else:
-                self._take_back(conn, keep=keep)
+                self._gate.take_back(conn, keep=keep)
 
     def _hand_over(
         self, conn: Connection, keep: Callable[[Connection], None], server_stops: Callable[[], None]
     ) -> None:
-        conn.rfile.close()
         self._hear_of_stop.add(server_stops)
         try:
             keep(conn)

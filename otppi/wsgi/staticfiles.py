@@ -17,7 +17,10 @@ def answer_file(path: Path, content_type: str, headers: Mapping[str, str]) -> bo
     """
     is_compressed = path.suffix == ".gz"
     goes_compressed = is_compressed and accepts_gzip(bottle.request.get_header("Accept-Encoding", ""))
-    stat = path.stat()
+    try:
+        stat = path.stat()
+    except FileNotFoundError:  # a program that is just being replaced
+        return bottle.HTTPResponse(status=404, headers=headers)
     # Images of a release may give every file the same time, hence the version.
     etag = f'"{otppi.__version__}-{stat.st_mtime_ns:x}-{stat.st_size:x}{"-gzip" * goes_compressed}"'
     if has(etag):

@@ -104,7 +104,8 @@ class Streams(Generic[Key]):
         Args:
             environ: The request.
             key: What `send` reaches it by.
-            is_allowed: Asked at each heartbeat, on the thread of the streams; False ends the stream.
+            is_allowed: Asked before each news and at each heartbeat, on the thread of the streams; False ends the
+                stream.
             begin: Called when the answer is on its way; it must call its argument once, with what the stream begins
                 with. Whatever is sent by `send` after that call comes after it, and nothing before.
         """
@@ -198,9 +199,11 @@ class Streams(Generic[Key]):
                 self._by_fd[one.connection.fd] = one
                 continue
             key, data = one
-            for stream in self._by_fd.values():
-                if stream.key == key:
+            for stream in [listener for listener in self._by_fd.values() if listener.key == key]:
+                if _is_still_allowed(stream):
                     stream.unsent += data
+                else:
+                    self._drop(stream)
         for stream in tuple(self._by_fd.values()):
             if not stream.connection.server_runs:
                 self._drop(stream)

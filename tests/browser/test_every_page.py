@@ -1,6 +1,7 @@
 """Every page of the site, whichever there are: it loads, everybody can use it, and it fits on a phone."""
 
 import pytest
+from playwright.sync_api import expect
 
 from otppi.gateway.rights import Role
 from otppi.web.site import Route
@@ -39,7 +40,7 @@ def test_it_can_be_used_by_everybody_on_a_screen_and_on_a_phone(visit, pages):
         english.resize(WIDE)
         english.page.emulate_media(color_scheme="light")
         assert english.open(path) == 200
-        assert english.page.locator("html").get_attribute("data-bs-theme") == "light"
+        expect(english.page.locator("html")).to_have_attribute("data-bs-theme", "light")
         assert SHORT_SPITE in english.page.title()
         if (weight := english.weight_bytes()) > MOST_BYTES:
             found("first load", [f"{weight} bytes"])
@@ -47,7 +48,7 @@ def test_it_can_be_used_by_everybody_on_a_screen_and_on_a_phone(visit, pages):
         found("on a screen", english.too_wide())
         english.page.emulate_media(color_scheme="dark")
         english.resize(PHONE)
-        assert english.page.locator("html").get_attribute("data-bs-theme") == "dark"
+        expect(english.page.locator("html")).to_have_attribute("data-bs-theme", "dark")
         found("dark, on a phone", english.barriers())
         found("on a phone", english.too_wide())
 

@@ -107,6 +107,28 @@ def test_without_a_stream_a_page_asks_every_few_seconds(one, owner):
     notices(owner.page, "Modem depan is ready")
 
 
+def test_a_page_that_asks_tries_the_stream_again(one, owner):
+    owner.cut, owner.expected = (STREAM,), {503}
+    owner.page.clock.install()
+    owner.page.route(f"**{STREAM}*", lambda route: route.fulfill(status=503))
+    with owner.page.expect_response(lambda answer: f"{NEWS}?" in answer.url, timeout=SOON_MS):
+        owner.open("/certificate")
+    still_open = stays_open(owner.page)
+    for _ in range(2):  # the first time it is refused again
+        with owner.page.expect_request(lambda request: STREAM in request.url, timeout=SOON_MS):
+            owner.page.clock.fast_forward("01:00")
+        owner.page.unroute_all()
+    polled = []
+    owner.page.on("request", lambda request: polled.append(request.url))
+    one.lines["depan"].unplug()
+    notices(owner.page, "Modem depan is not there")
+    owner.page.clock.fast_forward("00:30")
+    one.lines["depan"].plug()
+    notices(owner.page, "Modem depan is ready")
+    assert not [url for url in polled if f"{NEWS}?" in url]
+    still_open()
+
+
 def test_when_the_service_starts_anew_an_open_page_asks_to_log_in(one, owner):
     owner.open("/certificate")
     owner.cut, owner.expected = ("/",), {401}

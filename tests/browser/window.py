@@ -9,7 +9,6 @@ from playwright.sync_api import (
     Browser,
     BrowserContext,
     ConsoleMessage,
-    Playwright,
     Request,
     Response,
     sync_playwright,
@@ -54,17 +53,11 @@ def chromium() -> Iterator[Browser]:
     """Start Debian's browser, which reaches nothing but this machine."""
     needs.programs("chromium")
     with sync_playwright() as playwright:
-        browser = _launched(playwright)
+        browser = playwright.chromium.launch(executable_path=needs.program("chromium"), args=list(_FLAGS))
         try:
             yield browser
         finally:
             browser.close()
-
-
-def _launched(playwright: Playwright) -> Browser:
-    return playwright.chromium.launch(
-        executable_path=needs.program("chromium"), args=list(_FLAGS), chromium_sandbox=False
-    )
 
 
 class Window:
@@ -106,7 +99,7 @@ class Window:
         self.page.on("pageerror", lambda error: self.complaints.append(f"script: {error}"))
         self.page.on("request", self._look_at)
         self.page.on("websocket", lambda socket: self.complaints.append(f"web socket: {socket.url}"))
-        self.page.on("response", self._weigh)
+        self.page.on("response", self._judge)
         self.page.on("requestfailed", self._miss)
 
     def close(self) -> None:
@@ -159,7 +152,7 @@ class Window:
         if not request.url.startswith((f"{self.base}/", "data:")):
             self.complaints.append(f"request elsewhere: {request.url}")
 
-    def _weigh(self, response: Response) -> None:
+    def _judge(self, response: Response) -> None:
         if response.status >= 400 and response.status not in self.expected:
             self.complaints.append(f"status {response.status}: {response.url}")
 

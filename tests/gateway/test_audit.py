@@ -49,12 +49,50 @@ def test_who_is_not_logged_in_cannot_push_out_what_was_noted_before(trail, clock
     assert (page["total"], names(page)[-1]) == (101, "first")
     assert page["rows"][0]["details"] == {
         "wrong": "password",
-        "…": "more of it within the hour is not noted",
+        "…": "more of it is not noted for some time",
     }
     assert page["rows"][1]["details"] == {"wrong": "password"}
     clock.advance(3601)
     trail.note_stranger(details={}, **stranger)
     assert trail.page()["total"] == 102
+
+
+def test_nobody_can_push_out_by_repetition_what_others_did(trail, clock):
+    note(trail, "first", user="bob")
+    for _ in range(2000):
+        note(trail, "own.put")
+    page = trail.page(count=200)
+    assert (page["total"], names(page)[-1]) == (31, "first")
+    assert details(trail) == {"…": "more of it is not noted for some time"}
+    clock.advance(61)
+    note(trail, "own.put")
+    assert details(trail) == {}
+
+
+def test_repetition_hides_nothing_else_that_the_same_user_does(trail):
+    for number in range(100):
+        trail.note(user="ann", address="", what=f"try.{number}", details={}, outcome="refused")
+    note(trail, "own.put")
+    note(trail, "admin.put")
+    page = trail.page(count=200)
+    assert names(page)[:2] == ["admin.put", "own.put"]
+    assert page["total"] == 32
+
+
+def test_nothing_falls_out_while_the_disk_takes_it(tmp_path, clock, monkeypatch):
+    written = threading.Event()
+    sync = os.fdatasync
+    monkeypatch.setattr(os, "fdatasync", lambda fd: (sync(fd), written.set()))
+    monkeypatch.setattr("otppi.gateway.audit._BATCH_S", 60.0)
+    trail = Audit(tmp_path / "audit", clock)
+    trail.start()
+    try:
+        for number in range(501):
+            note(trail, f"call.{number}")
+        assert written.wait(10)
+    finally:
+        trail.stop()
+    assert trail.page()["total"] == 501
 
 
 def test_a_row_says_who_from_where_what_and_when(trail, clock):

@@ -8,6 +8,7 @@ import pyotp
 import pytest
 
 from otppi.gateway.accounts import Administrator
+from otppi.gateway.admin_tokens import AdminToken, AdminTokens
 from otppi.gateway.administrators import AdminAccounts
 from otppi.gateway.journal import Journal
 from otppi.gateway.otp import OtpSettings, OtpStore
@@ -37,14 +38,16 @@ class Desk:
 
     def __init__(self, tmp_path, clock, journal=None):
         self.clock = clock
-        self.store = SettingsStore(tmp_path, (Administrator, SmsSettings), None)
+        self.store = SettingsStore(tmp_path, (Administrator, AdminToken, SmsSettings), None)
         self.store.put(Administrator, "ann", {"password": STORED, "phone": "0812 0000 0001"})
         self.accounts = AdminAccounts(self.store, clock, KEY)
         self.sessions = Sessions(lambda: self.store.items(Administrator), clock)
+        self.tokens = AdminTokens(self.store)
         self.sent = queue.Queue()
         self.recovery = Recovery(
             self.accounts,
             self.sessions,
+            self.tokens,
             lambda *sms: self.sent.put(sms),
             KEY,
             clock,
@@ -90,6 +93,15 @@ def test_the_code_sets_a_new_password_and_ends_sessions(desk):
     assert desk.sessions.find(session) is None
     desk.put(password=STORED)  # as from a backup
     assert desk.sessions.find(session) is None
+
+
+def test_tokens_of_the_account_end_and_those_of_others_do_not(desk):
+    desk.store.put(Administrator, "bob", {"password": STORED})
+    own, other = (desk.tokens.make(user, "owner", "")["token"] for user in ("ann", "bob"))
+    desk.finish(desk.code())
+    with pytest.raises(Unauthorized):
+        desk.tokens.check(own)
+    assert desk.tokens.check(other)[0] == "bob"
 
 
 @pytest.mark.parametrize("called", ["081200000001", "ann@example.org"])
@@ -138,21 +150,34 @@ def test_a_code_lives_ten_minutes(desk):
         desk.finish(second)
 
 
-def test_five_wrong_tries_kill_a_code_and_a_new_one_may_be_asked_for(desk):
+def test_who_asks_and_guesses_from_elsewhere_keeps_nobody_from_using_his_code(desk):
     code = desk.code()
     for _ in range(5):
+        assert desk.sends_nothing("ann"), "as the one before counts still"
+    for _ in range(10):
         with pytest.raises(OtpInvalid):
-            desk.finish(other(code))
+            desk.finish(other(code), address="192.0.2.66")
+    with pytest.raises(TooManyRequests):
+        desk.finish(other(code), address="192.0.2.66")
+    assert desk.finish(code) == "ann"
+
+
+def test_asking_while_a_code_counts_uses_up_none_of_the_codes_of_the_hour(desk):
+    for _ in range(3):
+        desk.code()
+        assert desk.sends_nothing("ann")
+        desk.clock.advance(600)
+
+
+def test_many_wrong_tries_from_everywhere_kill_a_code_until_another_may_be_asked_for(desk):
+    code = desk.code()
+    for number in range(50):
+        with pytest.raises(OtpInvalid):
+            desk.finish(other(code), address=f"192.0.2.{100 + number}")
     with pytest.raises(OtpInvalid):
         desk.finish(code)
+    desk.clock.advance(600)
     desk.finish(desk.code())
-
-
-def test_a_new_code_voids_the_one_before(desk):
-    first, second = desk.code(), desk.code()
-    with pytest.raises(OtpInvalid):
-        desk.finish(first)
-    desk.finish(second)
 
 
 def test_a_code_is_for_the_number_it_went_to(desk):
@@ -199,9 +224,30 @@ def test_a_weak_password_does_not_use_up_the_code(desk):
     desk.finish(code)
 
 
+def test_no_password_tells_which_name_belongs_to_a_phone_number(desk):
+    phone, name_as_password = "0812 0000 0001", "anneliese-1234"
+    desk.store.put(Administrator, "anneliese", {"password": STORED, "phone": "081200000002"})
+    for called in (phone, "081200000002", "nobody"):
+        with pytest.raises(OtpInvalid):
+            desk.finish("00000000", name_as_password, called=called)
+    desk.recovery.begin("anneliese", HERE)
+    _, text = desk.sent.get(timeout=10)
+    with pytest.raises(BadRequest, match="user name"):
+        desk.finish(text[:8], name_as_password, called="081200000002")
+
+
+def test_weak_passwords_are_counted_as_every_other_try(desk):
+    for _ in range(10):
+        with pytest.raises(BadRequest):
+            desk.finish("00000000", "short")
+    with pytest.raises(TooManyRequests):
+        desk.finish("00000000", "short")
+
+
 def test_three_codes_an_hour_for_an_account(desk):
     for _ in range(3):
         desk.code()
+        desk.clock.advance(600)
     assert desk.sends_nothing("ann")
     desk.clock.advance(3600)
     desk.finish(desk.code())
@@ -217,9 +263,13 @@ def test_ten_an_hour_from_an_address_whether_there_are_accounts_or_not(desk):
 
 
 def test_wrong_codes_from_an_address_are_limited(desk):
-    for _ in range(20):
-        with pytest.raises(OtpInvalid):
+    for _ in range(2):
+        for _ in range(10):
+            with pytest.raises(OtpInvalid):
+                desk.finish("00000000", called="nobody")
+        with pytest.raises(TooManyRequests):
             desk.finish("00000000", called="nobody")
+        desk.clock.advance(601)
     code = desk.code()
     with pytest.raises(TooManyRequests):
         desk.finish(code)
@@ -251,7 +301,7 @@ def test_asking_does_not_wait_for_the_network_and_a_failure_is_logged_without_th
         raise SendFailed("the modem refused")
 
     journal = Journal(None, desk.clock)
-    recovery = Recovery(desk.accounts, desk.sessions, send, KEY, desk.clock, journal)
+    recovery = Recovery(desk.accounts, desk.sessions, desk.tokens, send, KEY, desk.clock, journal)
     recovery.begin("ann", HERE)
     (thread,) = deliveries()
     may_fail.set()
@@ -260,6 +310,10 @@ def test_asking_does_not_wait_for_the_network_and_a_failure_is_logged_without_th
     assert "was not sent" in told
     assert texts[0][:8] not in told
     assert "6281200000001" not in told
+    recovery.begin("ann", HERE)  # what never left is no reason to wait
+    for thread in deliveries():
+        thread.join(10)
+    assert len(texts) == 2
 
 
 def test_codes_of_callers_and_of_administrators_live_in_one_journal(tmp_path, clock):

@@ -2,7 +2,7 @@ import hashlib
 
 import pytest
 
-from otppi.lib.passwords import hash_password, is_stored_form, verify_password
+from otppi.lib.passwords import LONGEST_PASSWORD, hash_password, is_stored_form, kept_form, verify_password
 
 CLEAR = "correct horse"
 
@@ -55,6 +55,18 @@ def test_what_is_no_stored_form_verifies_nothing(stored):
 
 def test_a_letter_with_an_accent_is_the_same_from_every_keyboard():
     assert verify_password("cafe\u0301 au lait", hash_password("caf\u00e9 au lait"))
+
+
+def test_what_is_too_long_for_a_password_is_wrong_before_anything_is_made_of_it():
+    longest = "\u00e9" * LONGEST_PASSWORD
+    assert verify_password(longest, hash_password(longest))
+    long = longest + "x"
+    for stored in (hash_password(CLEAR), f"sha256${sha256(long)}"):
+        assert not verify_password(long, stored)
+    for stored in ("", hash_password(CLEAR), f"sha256${sha256(long)}"):
+        assert kept_form(long, stored) is None
+    with pytest.raises(ValueError, match="too long"):
+        hash_password(long)
 
 
 def test_half_a_surrogate_pair_is_just_a_wrong_password():

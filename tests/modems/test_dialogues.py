@@ -99,14 +99,14 @@ def cut(said, pieces):
 
 
 REFUSALS = {
-    b"\r\nCOMMAND NOT SUPPORT\r\n": "ERROR",
+    b"\r\nCOMMAND NOT SUPPORT\r\n": r"the modem refused AT\+WIND\?: ERROR",
     b"\r\nTOO MANY PARAMETERS\r\n": "ERROR",
     b"\r\nMODEM ERROR: 5\r\n": "ERROR",
     b"\r\nERROR\r\n\r\n^RSSI:4\r\n": "ERROR",
     b"\r\nERROR^RSSI:4\r\n": "ERROR",
-    b"\r\n+CME ERROR: SIM busy\r\n": r"\+CME ERROR: 14 \(SIM busy\)",
+    b"\r\n+CME ERROR: SIM busy\r\n": r"SIM busy \(answer to AT\+WIND\?: \+CME ERROR: 14\)",
     b"\r\n+CME ERROR:10\r\n": r"\+CME ERROR: 10",
-    b"\r\n+CMS ERROR: 38\r\n": r"\+CMS ERROR: 38 \(network out of order\)",
+    b"\r\n+CMS ERROR: 38\r\n": r"network out of order \(answer to AT\+WIND\?: \+CMS ERROR: 38\)",
 }
 
 

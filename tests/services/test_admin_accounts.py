@@ -39,6 +39,8 @@ class Desk:
         ).functions()
 
     def call(self, name, /, **args):
+        if name == "admin.put":
+            args = {"own_password": OLD, **args}
         return json.loads(json.dumps(self.table[name](**args)))
 
     def refused(self, name, /, **args):
@@ -136,9 +138,18 @@ def test_nobody_removes_himself_or_the_last_owner(desk):
     assert "nobody" in desk.refused("admin.remove", user="nobody", by="ann")
 
 
+@pytest.mark.parametrize("user", ["bob", "eve"])
+def test_who_has_borrowed_a_browser_makes_no_account_that_outlives_it(desk, user):
+    before = desk.call("admin.list")
+    for own in ("", NEW):
+        refusal = desk.refused("admin.put", user=user, password=NEW, own_password=own, by="ann")
+        assert refusal == "own_password: is not your password"
+    assert desk.call("admin.list") == before
+
+
 @pytest.mark.parametrize("way", ["page", "command line"])
 def test_tokens_and_sessions_go_with_their_account(desk, way):
-    token = desk.call("token.make", role="owner", user="bob", by="ann")
+    token = desk.call("token.make", role="owner", user="bob", password=OLD, by="ann")
     session = desk.sessions.open("bob", "192.0.2.1", "")
     if way == "page":
         desk.call("admin.remove", user="bob", by="ann")
@@ -211,14 +222,21 @@ def test_sessions_are_listed_and_closed(desk):
 
 
 def test_tokens_are_made_listed_and_removed(desk):
-    made = desk.call("token.make", role="viewer", note="backup", by="ann")
+    made = desk.call("token.make", role="viewer", note="backup", password=OLD, by="ann")
+    assert [desk.call("own.show", by=user)["tokens"] for user in ("ann", "bob")] == [1, 0]
     assert desk.tokens.check(made["token"])[0] == "ann"
     assert desk.call("token.list") == [
         {"id": made["id"], "user": "ann", "role": "viewer", "note": "backup", "active": True}
     ]
     desk.call("token.remove", id=made["id"])
     assert desk.call("token.list") == []
-    desk.refused("token.make", role="viewer", user="nobody", by="ann")
+    desk.refused("token.make", role="viewer", user="nobody", password=OLD, by="ann")
+
+
+def test_who_has_borrowed_a_browser_makes_no_token_that_outlives_it(desk):
+    for password in ({}, {"password": NEW}):
+        assert "is not your password" in desk.refused("token.make", role="owner", by="ann", **password)
+    assert desk.call("token.list") == []
 
 
 def test_the_audit_trail_is_paged(desk):
@@ -232,6 +250,22 @@ def test_the_audit_trail_is_paged(desk):
 def test_every_function_says_what_it_does(desk):
     for name, function in desk.table.items():
         assert inspect.getdoc(function), name
+
+
+def test_a_document_brings_accounts_at_the_command_line_alone_and_never_none(desk):
+    administration, passphrase = Administration(desk.store), "correct horse battery"
+    document = json.loads(json.dumps(administration.export(passphrase)))
+    document["sections"]["admins"]["bob"]["role"] = "viewer"
+    assert administration.import_document(document, passphrase, by="ann")["ignored"] == [
+        "admins",
+        "admin_tokens",
+    ]
+    assert desk.store.items(Administrator)["bob"].role == "owner"
+    assert administration.import_document(document, passphrase)["changed"] == ["admins"]
+    assert desk.store.items(Administrator)["bob"].role == "viewer"
+    document["sections"]["admins"] = {}
+    assert administration.import_document(document, passphrase)["ignored"] == ["admins"]
+    assert desk.users() == ["ann", "bob"]
 
 
 def test_the_command_line_refuses_weak_passwords_too_and_adds_owners(desk):

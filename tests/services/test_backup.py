@@ -22,12 +22,13 @@ from otppi.services.whole_change import ChangeBefore
 from otppi.settings.export import WrongPassphrase
 from otppi.settings.store import SettingsStore
 from otppi.system.network.settings import WlanSettings
+from otppi.wsgi.tls import ensure_certificate
 from tests.gateway.test_inbox import parts
 from tests.services.test_cli import otppi
 from tests.services.test_network import Desk
 
 PASSPHRASE = "correct horse battery"
-SECRETS = ("47114711", "wifi-geheim", "token")
+SECRETS = ("47114711", "wifi-geheim", "PRIVATE KEY")
 
 
 class Device:
@@ -68,8 +69,16 @@ class Device:
         }
 
 
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory):
+    """Certificate and key, by their names."""
+    folder = tmp_path_factory.mktemp("pair")
+    ensure_certificate(folder, ["localhost"])
+    return {path.name: path.read_text() for path in folder.iterdir()}
+
+
 @pytest.fixture
-def device(tmp_path):
+def device(tmp_path, pair):
     device = Device(tmp_path / "one")
     device.store.update(GeneralSettings, {"device_name": "Shop / Bandung"})
     device.store.update(WlanSettings, {"ssid": "Shop", "passphrase": "wifi-geheim"})
@@ -77,8 +86,8 @@ def device(tmp_path):
     device.store.put(Administrator, "ann", {"password": "correct horse"})
     device.store.put(ApiUser, "shop", {"password": "battery staple"})
     device.state.certificate.mkdir()
-    (device.state.certificate / "tls.crt").write_text("CERTIFICATE")
-    (device.state.certificate / "tls.key").write_text("KEY token")
+    for name, text in pair.items():
+        (device.state.certificate / name).write_text(text)
     device.state.reports.mkdir()
     (device.state.reports / "2026-05-01.jsonl").write_text('["row of May"]\n')
     return device
@@ -103,7 +112,7 @@ def as_content(data):
     return base64.b64encode(data).decode()
 
 
-def test_everything_goes_to_another_device(device, other):
+def test_everything_goes_to_another_device(device, other, pair):
     device.receive("first text", "second text")
     made = device.backup.make(PASSPHRASE, with_messages=True)
     assert made["name"].startswith("otppi-backup-Shop-Bandung-2")
@@ -112,7 +121,7 @@ def test_everything_goes_to_another_device(device, other):
     assert other.content() == device.content()
     assert sorted(other.texts()) == ["first text", "second text"]
     certificate = {path.name: path.read_text() for path in other.state.certificate.iterdir()}
-    assert certificate == {"tls.crt": "CERTIFICATE", "tls.key": "KEY token"}
+    assert certificate == pair
     assert (other.state.certificate / "tls.key").stat().st_mode & 0o077 == 0
     assert (other.state.reports / "2026-05-01.jsonl").read_text() == '["row of May"]\n'
     assert other.renewals == 1
@@ -300,9 +309,12 @@ def test_a_bomb_and_names_that_lead_elsewhere_are_refused(device, other):
     for change in (
         {"certificate": {"../tls.key": "AAAA"}},
         {"certificate": {".hidden": "AAAA"}},
+        {"certificate": {"other.pem": "AAAA"}},
         {"sent": {"../2026-05-01.jsonl": ""}},
         {"sent": {"settings.json": ""}},
         {"messages": [1]},
+        {"messages": ["1"]},
+        {"messages": ["[" * 100_000]},
         {"settings": []},
         {"settings": {"sections": 1}},
     ):
@@ -312,6 +324,37 @@ def test_a_bomb_and_names_that_lead_elsewhere_are_refused(device, other):
         with pytest.raises(DamagedBackup):
             other.backup.restore(crafted.closed(), PASSPHRASE)
         assert other.files() == before
+
+
+def test_nesting_without_end_is_damage(device, other):
+    opened = Opened(device.backup.make(PASSPHRASE))
+    with pytest.raises(DamagedBackup):
+        other.backup.read(opened.closed(zlib.compress(b"[" * 100_000)), PASSPHRASE)
+
+
+@pytest.mark.parametrize("name", ["tls.crt", "tls.key", "own.pem"])
+def test_a_certificate_with_which_no_server_starts_is_refused_and_the_rest_can_be_restored(
+    device, other, name
+):
+    crafted = Opened(device.backup.make(PASSPHRASE))
+    crafted.document["certificate"][name] = as_content(b"no certificate")
+    before = other.files()
+    with pytest.raises(DamagedBackup, match="cannot be used"):
+        other.backup.restore(crafted.closed(), PASSPHRASE)
+    del crafted.document["certificate"][name]
+    if name != "own.pem":
+        with pytest.raises(DamagedBackup, match="cannot be used"):
+            other.backup.restore(crafted.closed(), PASSPHRASE)
+    assert other.files() == before
+    other.backup.restore(crafted.closed(), PASSPHRASE, sections=["general"])
+    assert other.store.get(GeneralSettings).device_name == "Shop / Bandung"
+
+
+def test_other_files_beside_the_certificate_are_not_in_it(device, other):
+    (device.state.certificate / "notes.txt").write_text("of somebody")
+    made = device.backup.make(PASSPHRASE)
+    other.backup.restore(made["content"], PASSPHRASE)
+    assert not (other.state.certificate / "notes.txt").exists()
 
 
 def test_a_mistake_in_one_section_changes_none(device, other):

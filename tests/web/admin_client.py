@@ -52,6 +52,8 @@ class AdminClient:
     def ask(self, method: str, path: str, body: bytes | None = None, **headers: str) -> Page:
         connection = HTTPConnection("127.0.0.1", self.port, timeout=30)
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        if method == "POST":  # as browsers do
+            sent.setdefault("Origin", f"http://127.0.0.1:{self.port}")
         if self.cookies:
             sent["Cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
         try:

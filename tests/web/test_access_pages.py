@@ -116,6 +116,9 @@ def test_a_log_out_ends_the_session_and_not_only_the_cookie(pages, owner):
     token = owner.cookies["otppi_session"]
     answer = owner.post("/logout")
     assert answer.location == "/login"
+    assert rows(pages)[0] == ("owner", "log_out", "done", {})
+    owner.post("/logout")
+    assert rows(pages)[1][1] == "log_in", "and noted once"
     assert AdminClient(pages.admin_port, cookies={"otppi_session": token}).get("/account").status == 303
 
 
@@ -147,6 +150,7 @@ def _encrypted(port, method, path, body=None, **headers):
     connection = HTTPSConnection("127.0.0.1", port, timeout=30, context=unchecked)
     if body is not None:
         headers["Content-Type"] = "application/x-www-form-urlencoded"
+        headers["Origin"] = f"https://127.0.0.1:{port}"
     try:
         connection.request(method, path, body, headers)
         answer = connection.getresponse()
@@ -161,6 +165,17 @@ def _answers(port):
         return _encrypted(port, "GET", "/login").status == 200
     except OSError:
         return False
+
+
+@pytest.mark.parametrize("path", ["/login", "/forgot/code", "/account"])
+def test_the_encrypted_pages_are_offered_before_the_password_is_typed(pages, owner, free_port, path):
+    nobody, port = owner if path == "/account" else AdminClient(pages.admin_port), free_port()
+    pages.gateway.store.update(AdminSettings, {"https_enabled": False})
+    assert "https://127.0.0.1" not in nobody.get(path).text
+    pages.gateway.store.update(AdminSettings, {"https_enabled": True, "https_port": port})
+    assert f'href="https://127.0.0.1:{port}/"' in nobody.get(path).text
+    pages.wait_until(lambda: _answers(port))
+    assert "plain-http" not in _encrypted(port, "GET", "/login").text
 
 
 @pytest.mark.parametrize("path", ["/login", "/forgot", "/forgot/code", "/account"])

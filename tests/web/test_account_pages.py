@@ -144,7 +144,7 @@ def test_nobody_ends_a_browser_of_somebody_else(pages, owner, viewer):
 
 
 def test_a_token_is_shown_once_with_a_command_that_works(pages, owner):
-    made = owner.post("/account/tokens", {"role": "viewer", "note": "Zabbix"})
+    made = owner.post("/account/tokens", {"role": "viewer", "note": "Zabbix", "password": PASSWORD})
     token = re.search(r'id="token"[^>]*>([^<]+)<', made.text)[1]
     command = re.search(r"curl -H '([^']+)' -d '\{\}' '([^']+)'", made.visible)
     assert command[1] == f"Authorization: Bearer {token}"
@@ -155,6 +155,7 @@ def test_a_token_is_shown_once_with_a_command_that_works(pages, owner):
 
     listed = owner.get("/account")
     assert "Zabbix" in listed.visible
+    assert "1 token of the admin API works in your name, and goes on doing so with another" in listed.visible
     assert token not in listed.text + owner.get("/audit").text
     owner.post(
         "/account/tokens/remove",
@@ -165,10 +166,14 @@ def test_a_token_is_shown_once_with_a_command_that_works(pages, owner):
 
 
 def test_a_token_that_cannot_be_is_not_made(pages, owner):
-    answer = owner.post("/account/tokens", {"role": "viewer", "note": "a" * 101})
+    answer = owner.post("/account/tokens", {"role": "viewer", "note": "a" * 101, "password": PASSWORD})
     assert answer.status == 422
     assert "at most 100 characters" in answer.visible
-    assert owner.post("/account/tokens", {"role": "king", "note": "x"}).status == 422
+    assert owner.post("/account/tokens", {"role": "king", "note": "x", "password": PASSWORD}).status == 422
+    borrowed = owner.post("/account/tokens", {"role": "owner", "note": "x", "password": "wrong"})
+    assert borrowed.status == 400
+    assert "is not your password" in borrowed.visible
+    assert "in your name" not in borrowed.visible
     assert not pages.gateway.store.items(AdminToken)
 
 

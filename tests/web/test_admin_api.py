@@ -10,6 +10,7 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from otppi.gateway.accounts import Administrator
+from otppi.gateway.admin_tokens import AdminToken
 from otppi.gateway.functions import HIDDEN, is_secret_name
 from otppi.gateway.rights import RIGHTS, Role
 from otppi.services.logs import Logs
@@ -168,7 +169,15 @@ def test_a_token_may_call_what_its_role_may_and_nothing_else(pages, program, rol
             ), name
         else:
             assert (status, document["error"]["fields"]) == (403, {}), name
-    assert not [row for row in rows(pages) if row["what"] != "log_in"]
+    assert {row["outcome"] for row in rows(pages) if row["what"] != "log_in"} <= {"refused"}
+
+
+def test_who_tries_what_the_role_does_not_allow_is_noted_with_the_token(pages, program, store):
+    program("viewer").call("settings.set", values={"sms.country_code": "60"})
+    (token_id,) = store.items(AdminToken)
+    row = rows(pages)[0]
+    assert (row["user"], row["what"], row["outcome"]) == ("owner", "settings.set", "refused")
+    assert row["details"] == {"by token": token_id}
 
 
 def test_a_token_is_never_more_than_its_administrator(pages, owner, operator, program, store):
@@ -262,18 +271,44 @@ def test_accounts_are_out_of_reach_of_the_functions_for_settings(program, store,
     assert store.get_path("sms.country_code") == "62"
 
 
+def test_accounts_in_a_document_are_left_out_and_said_to_be(pages, program, store):
+    one = program()
+    passphrase = "correct horse battery"
+    document = one.call("settings.export", passphrase=passphrase)[1]["result"]
+    document["sections"]["admins"]["owner"]["role"] = "viewer"
+    document["sections"]["admin_tokens"] = {}
+    document["sections"]["sms"]["country_code"] = "60"
+    before = [dict(store.items(section)) for section in (Administrator, AdminToken)]
+    _, answer = one.call("settings.import", document=document, passphrase=passphrase)
+    assert answer["result"]["ignored"] == ["admins", "admin_tokens"]
+    assert [dict(store.items(section)) for section in (Administrator, AdminToken)] == before
+    assert store.get_path("sms.country_code") == "60"
+    assert rows(pages)[0]["details"]["changed"] == ["sms"]
+
+
+def test_nobody_is_told_a_whole_number_of_a_card_or_a_modem(pages, program):
+    pages.wait_until(lambda: program().call("modem.list")[1]["result"][0]["imsi"])
+    (afar,) = program("viewer").call("modem.list")[1]["result"]
+    (here,) = table_of(pages)["modem.list"]()
+    for name in ("imei", "imsi", "iccid", "smsCenter"):
+        assert len(here[name]) > 9, name
+        assert afar[name] == f"…{here[name][-4:]}"
+        assert here[name] not in json.dumps(afar)
+
+
 # ---- what is noted ------------------------------------------------------------------------------------------------
 
 
-def test_what_changes_something_is_noted_and_looking_is_not(pages, program):
+def test_what_changes_something_is_noted_and_looking_is_not(pages, program, store):
     one = program()
     one.call("modem.list")
     one.call("settings.set", values={"sms.country_code": "60"})
     one.call("settings.set", values={"sms.country_code": "x"})
     noted = [(row["user"], row["what"], row["details"], row["outcome"]) for row in rows(pages)]
+    by = {"by token": next(iter(store.items(AdminToken)))}
     assert noted[:2] == [
-        ("owner", "settings.set", {"values": {"sms.country_code": "x"}}, "refused"),
-        ("owner", "settings.set", {"values": {"sms.country_code": "60"}}, "done"),
+        ("owner", "settings.set", {**by, "values": {"sms.country_code": "x"}}, "refused"),
+        ("owner", "settings.set", {**by, "values": {"sms.country_code": "60"}}, "done"),
     ]
     assert "modem.list" not in str(noted)
 
@@ -309,9 +344,10 @@ def test_no_secret_is_noted_whatever_came_of_the_call(pages, program, store):
         one.call("settings.set", values={f"{section}.{name}": SECRET, f"{section}.{item}.{name}": SECRET})
         one.call("settings.put", section=section, item="new", values={name: SECRET})
     calls: dict[str, dict[str, Any]] = {
-        "admin.put": {"user": "ann", "password": SECRET},
+        "admin.put": {"user": "ann", "password": SECRET, "own_password": SECRET},
         "api_user.add": {"user": "app", "password": SECRET},
         "api_user.put": {"user": "shop", "values": {"password": SECRET}},
+        "token.make": {"role": "viewer", "password": SECRET},
         "own.password": {"password": SECRET, "new_password": SECRET},
         "own.put": {"phone": "081200000001", "password": SECRET},
         "own.enable_totp": {"secret": SECRET, "code": SECRET, "password": SECRET},
@@ -340,5 +376,7 @@ def test_no_secret_is_noted_whatever_came_of_the_call(pages, program, store):
 
 
 def test_a_new_administrator_made_by_a_program_can_log_in(pages, program):
-    assert program().call("admin.put", user="ann", password=PASSWORD, role="viewer")[0] == 200
+    args = {"user": "ann", "password": PASSWORD, "role": "viewer"}
+    assert program().refused("admin.put", **args)[2] == {"own_password": "is not your password"}
+    assert program().call("admin.put", **args, own_password=PASSWORD)[0] == 200
     assert admin_client(pages, "ann").get("/account").status == 200

@@ -7,7 +7,15 @@ from otppi.lib.passwords import verify_password
 from tests.web.admin_client import PASSWORD, AdminClient, admin_client
 
 EVIL = '"><script>alert(1)</script>'
-GOOD = {"user": "ann", "password": "quite a long one", "role": "viewer", "name": "Ann", "language": "id"}
+OWN = {"own_password": PASSWORD}
+GOOD = {
+    **OWN,
+    "user": "ann",
+    "password": "quite a long one",
+    "role": "viewer",
+    "name": "Ann",
+    "language": "id",
+}
 
 
 def accounts(pages):
@@ -45,6 +53,7 @@ def test_an_administrator_is_added_and_can_log_in(pages, owner):
         ({"password": "annabella22", "user": "annabella"}, "is the user name"),
         ({"role": "king"}, "must be one of"),
         ({"phone": "call me"}, "phone number"),
+        ({"own_password": "wrong"}, "is not your password"),
     ],
 )
 def test_a_mistake_makes_no_account_and_stands_beside_its_field(pages, owner, changed, says):
@@ -55,12 +64,13 @@ def test_a_mistake_makes_no_account_and_stands_beside_its_field(pages, owner, ch
     assert "is-invalid" in answer.text
     assert answer.value_of("name") == "Ann"
     assert GOOD["password"] not in answer.text
+    assert PASSWORD not in answer.text
     assert accounts(pages) == before
 
 
 def test_another_owner_changes_role_and_password_and_logs_the_person_out(pages, owner, operator):
     path = "/administrators/change?user=operator"
-    fields = {"role": "viewer", "active": "on", "password": ""}
+    fields = {**OWN, "role": "viewer", "active": "on", "password": ""}
     assert owner.post(path, fields).status == 303
     assert operator.get("/account").status == 200
     assert operator.get("/send").status == 403
@@ -70,7 +80,7 @@ def test_another_owner_changes_role_and_password_and_logs_the_person_out(pages, 
 
 
 def test_who_is_switched_off_or_blocked_is_out_at_once(pages, owner, operator):
-    owner.post("/administrators/change?user=operator", {"role": "operator"})
+    owner.post("/administrators/change?user=operator", {**OWN, "role": "operator"})
     assert not accounts(pages)["operator"].active
     assert operator.get("/account").status == 303
     assert AdminClient(pages.admin_port).log_in("operator").status == 401
@@ -83,12 +93,12 @@ def test_ones_own_account_is_on_its_own_page(owner):
 @pytest.mark.parametrize(
     ("path", "fields"),
     [
-        ("/administrators/change?user=owner", {"role": "viewer", "active": "on"}),
-        ("/administrators/change?user=owner", {"role": "owner"}),
-        ("/administrators/change?user=owner", {"role": "owner", "active": "on", "blocked": "on"}),
+        ("/administrators/change?user=owner", {**OWN, "role": "viewer", "active": "on"}),
+        ("/administrators/change?user=owner", {**OWN, "role": "owner"}),
+        ("/administrators/change?user=owner", {**OWN, "role": "owner", "active": "on", "blocked": "on"}),
         (
             "/administrators/change?user=owner",
-            {"role": "owner", "active": "on", "password": "quite a long one"},
+            {**OWN, "role": "owner", "active": "on", "password": "quite a long one"},
         ),
         ("/administrators/remove", {"user": "owner"}),
         ("/administrators/second-factor", {"user": "owner"}),
@@ -106,7 +116,10 @@ def test_nobody_takes_his_own_rights_away(pages, owner, path, fields):
 
 def test_the_last_owner_stays_in_words(pages, owner):
     second = admin_client(pages, "second", "owner")
-    assert second.post("/administrators/change?user=owner", {"role": "viewer", "active": "on"}).status == 303
+    assert (
+        second.post("/administrators/change?user=owner", {**OWN, "role": "viewer", "active": "on"}).status
+        == 303
+    )
     # The session of the other is of a viewer from this moment on.
     assert owner.get("/administrators").status == 403
     assert accounts(pages)["second"].role == "owner"

@@ -4,7 +4,15 @@ from otppi.gateway.rights import RIGHTS
 from otppi.web.pages import audit
 from otppi.web.pages.audit import SENTENCES
 
-OF_THE_PAGES = {"download", "log_in", "recovery.begin", "recovery.finish", "setup"}
+OF_THE_PAGES = {
+    "download",
+    "log_in",
+    "log_out",
+    "network.confirm",
+    "recovery.begin",
+    "recovery.finish",
+    "setup",
+}
 
 
 def trail(pages):
@@ -50,9 +58,7 @@ def test_one_users_rows_alone_are_shown(pages, owner):
 
 def test_older_rows_are_on_further_pages(pages, owner):
     for number in range(120):
-        trail(pages).note(
-            user="ann", address="192.0.2.1", what="send", details={"number": number}, outcome="done"
-        )
+        trail(pages).note(user="ann", address="192.0.2.1", what=f"call.{number}", details={}, outcome="done")
     first = owner.get("/audit?user=ann")
     assert "1 to 50 of 120" in first.visible
     older = re.search(r'href="(/audit\?user=ann&amp;offset=50)"', first.text)

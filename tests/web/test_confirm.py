@@ -36,6 +36,9 @@ def test_the_button_confirms_without_a_log_in(pages, trial, anybody):
     pages.wait_until(lambda: anybody.post(trial).status == 200)  # it is being made for a second
     assert not is_on_trial(pages)
     assert pages.gateway.store.get(WlanSettings).ssid == "Kasir"
+    row = pages.gateway._admin_site._audit.page()["rows"][0]
+    assert (row["user"], row["what"], row["outcome"]) == ("", "network.confirm", "done")
+    assert trial.rpartition("/")[2] not in str(row)
 
 
 def test_a_page_of_another_site_cannot_confirm(pages, trial, anybody):

@@ -65,7 +65,7 @@ class Walk:
         sent["Cookie"] = "; ".join(f"{name}={value}" for name, value in client.cookies.items())
         body = None
         if method == "POST":
-            sent = {"Content-Type": FORM, **sent}
+            sent = {"Content-Type": FORM, "Origin": f"http://127.0.0.1:{client.port}", **sent}
             body = urlencode({"csrf": client.csrf} if "X-CSRF-Token" not in sent else {})
         connection = HTTPConnection("127.0.0.1", client.port, timeout=30)
         try:
@@ -186,6 +186,7 @@ def test_a_form_without_the_token_of_the_session_does_nothing(walk, route):
         {"Origin": "http://example.com"},
         {"Origin": "null"},
         {"Origin": "http://127.0.0.1:1"},
+        {"Origin": "http://[x"},
         {"Sec_Fetch_Site": "cross-site"},
         {"Sec_Fetch_Site": "same-site"},
     ],
@@ -213,6 +214,41 @@ def test_what_is_asked_for_by_another_name_is_not_answered(walk, route, host):
         answer = walk.ask(Role.OWNER, "GET", plausible(route), Host=host, Accept="application/json")
     assert answer.status == 421
     assert walk.state() == before
+
+
+@pytest.mark.parametrize("path", ["/docs", "/openapi.json", "/healthz", "/metrics", "/no/such/page"])
+def test_by_another_name_nothing_of_the_port_is_answered(walk, path):
+    client = AdminClient(walk.gateway.admin_port)
+    for host in ("example.com", "otppi.local.example.com", "[x"):
+        answer = client.get(path, Host=host)
+        assert (answer.status, answer.text) == (303, "")
+        assert answer.location == f"http://127.0.0.1:{client.port}/"
+        assert client.get(path, Host=host, Accept="application/json").status == 421
+    here = 404 if path == "/no/such/page" else 200
+    for host in ("localhost", "127.0.0.1", "[::1]:8888"):
+        assert client.get(path, Host=host).status == here
+
+
+@pytest.mark.parametrize("route", **named([one for one in FORMS if one.role is None]))
+def test_an_open_form_that_does_not_say_where_it_comes_from_does_nothing(walk, route):
+    """Somebody else's page could log its reader in to an account of its own."""
+    port = walk.gateway.admin_port
+
+    def is_refused(**headers: str) -> bool:
+        connection = HTTPConnection("127.0.0.1", port, timeout=30)
+        try:
+            connection.request("POST", plausible(route), "", {"Content-Type": FORM, **headers})
+            answer = connection.getresponse()
+            return answer.status == 401 and "comes from another site" in answer.read().decode()
+        finally:
+            connection.close()
+
+    before = walk.state()
+    assert is_refused()
+    assert is_refused(Referer="http://example.com/")
+    assert is_refused(Referer="http://[x")
+    assert walk.state() == before
+    assert not is_refused(Referer=f"http://127.0.0.1:{port}/login"), "older browsers send no Origin"
 
 
 @pytest.mark.parametrize("route", **named(PAGES))

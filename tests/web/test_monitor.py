@@ -25,15 +25,20 @@ def test_the_last_messages_are_there_with_masked_numbers(pages: GatewayUnderTest
     assert "6281200000001" not in page.text
 
 
-def test_the_table_keeps_fifty(pages: GatewayUnderTest, owner: AdminClient) -> None:
-    for number in range(52):
+def test_the_newest_are_shown_and_all_on_request(pages: GatewayUnderTest, owner: AdminClient) -> None:
+    assert 'id="more" class="text-center" hidden' in owner.get("/monitor").text
+    for number in range(22):
         assert pages.v1("send-sms", receiver=f"0812000000{number:02}", message="Hello").status == 200
 
-    pages.wait_until(lambda: "62812••••••51" in owner.get("/monitor").text)
+    pages.wait_until(lambda: "62812••••••21" in owner.get("/monitor").text)
 
-    rows = _rows(owner.get("/monitor").text)
-    assert rows.count("<tr ") == 50
-    assert "62812••••••01" not in rows
+    page = owner.get("/monitor")
+    assert _rows(page.text).count("<tr ") == 20
+    assert "62812••••••01" not in _rows(page.text)
+    assert 'id="more" class="text-center"><a href="/monitor?all=1">' in page.text
+    page = owner.get("/monitor?all=1")
+    assert _rows(page.text).count("<tr ") == 22
+    assert 'id="more" class="text-center" hidden' in page.text
 
 
 def test_the_picture_has_every_door_and_every_modem_that_sends(

@@ -20,7 +20,7 @@ def test_the_first_page_shows_modems_doors_and_the_machine(owner: AdminClient) -
 def test_what_is_sent_is_counted(pages: GatewayUnderTest, owner: AdminClient) -> None:
     assert pages.call("send-sms", receiver="081200000001", message="Hello").code == "0000"
 
-    pages.wait_until(lambda: "Last hour 1 sent" in owner.get("/").visible)
+    pages.wait_until(lambda: "Tries in the last hour 1 sent" in owner.get("/").visible)
 
     page = owner.get("/")
     assert "Today 1 SMS" in page.visible

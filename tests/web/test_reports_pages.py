@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 import zipfile
 from datetime import date, timedelta
 
@@ -71,6 +72,20 @@ def test_all_that_was_sent_is_listed_with_what_became_of_it(filled, viewer):
     assert counted.lower() in page.visible.lower()
     assert 'role="img"' in page.text
     assert "6281200000034" not in page.text
+
+
+def test_today_is_shown_first_and_more_days_are_one_click_away(pages, viewer):
+    today = date.today()
+    chosen = re.compile(r'href="([^"]*)" aria-current="true">([^<]*)<')
+    assert chosen.findall(viewer.get("/reports").text) == [(f"/reports?since={today}", "Today")]
+    for path, title in (
+        (f"/reports?since={today - timedelta(days=6)}", "7 days"),
+        (f"/reports?since={today - timedelta(days=29)}", "30 days"),
+        ("/reports?since=", "All"),
+    ):
+        assert f'href="{path}">{title}<' in viewer.get("/reports").text
+        assert chosen.findall(viewer.get(path).text) == [(path, title)]
+    assert chosen.findall(viewer.get(f"/reports?since={today}&until={today}").text) == []
 
 
 @pytest.mark.parametrize(

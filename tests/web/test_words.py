@@ -64,6 +64,22 @@ def test_a_sentence_from_below_is_translated_whole_or_left_as_it_is(below, told)
     assert english().said(below) == below
 
 
+def test_what_nobody_wrote_as_a_sentence_is_not_looked_at():
+    sentence = "must have at least 10 characters"
+    assert indonesian().said(sentence + "; " + "x" * 500) == sentence + "; " + "x" * 500
+    words = words_for("id")
+    words.said("must have at least 11 characters")
+    before = words._remembered.cache_info()
+    assert words.said("a" * 501) == "a" * 501
+    assert words._remembered.cache_info() == before, "was searched, or is kept"
+
+
+def test_what_is_said_to_programs_is_not_in_the_catalogue():
+    texts = [text for text in catalogue.gathered() if isinstance(text, str)]
+    assert "-3 to 2" in texts
+    assert [text for text in texts if text.startswith(("-p", "--", "-{}"))] == []
+
+
 def test_numbers_dates_and_rupiah_have_the_form_of_the_language():
     assert indonesian().number(1234567.5) == "1.234.567,5"
     assert english().number(1234567.5) == "1,234,567.5"

@@ -8,7 +8,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from otppi.wsgi.connection import HAND_OVER
 from otppi.wsgi.gate import Limits
 from otppi.wsgi.server import PortUnavailable, WebServer
 
@@ -701,6 +702,69 @@ def test_memory_for_incomplete_bodies_is_limited_for_all_together() -> None:
         slow[-1].sendall(b"x" * 10_000)
         with Answers(slow[-1]) as answers:
             assert answers.next().status == 200
+
+
+def test_a_long_request_takes_memory_until_it_is_served() -> None:
+    """What waits for a worker counts, so that a queue of long requests cannot take all memory."""
+    app, body = Blocking(), b"x" * 90_000
+    request = POST + b"Content-Length: 90000\r\nConnection: close\r\n\r\n"
+    limits = Limits(max_held_bytes=250_000)
+    with serving(app, threads=1, limits=limits) as server, ExitStack() as stack:
+        whole = [stack.enter_context(connected(server, request, body))]
+        assert app.entered.acquire(timeout=PATIENCE_S)
+        gate = server._running[1]
+        assert gate.held_bytes == len(request) + 90_000
+        whole.append(stack.enter_context(connected(server, request, body)))
+        assert eventually(lambda: gate.held_bytes == 2 * (len(request) + 90_000))
+        too_much = stack.enter_context(connected(server, request, body))
+        with suppress(ConnectionResetError):  # what it had still to send is read by nobody
+            assert too_much.recv(10) == b""
+        short = stack.enter_context(connected(server, GET_AND_CLOSE))
+        app.allowed.set()
+        for sock in (*whole, short):
+            with Answers(sock) as answers:
+                assert answers.next().status == 200
+        assert eventually(lambda: gate.held_bytes == 0)
+
+
+def test_a_long_request_that_another_goes_on_with_takes_no_memory_any_more() -> None:
+    taken: list[Any] = []
+
+    def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        environ[HAND_OVER](taken.append, lambda: None)
+        start_response("200 OK", [("Content-Length", "0")])
+        return []
+
+    with serving(app) as server:
+        with connected(server, POST + b"Content-Length: 90000\r\n\r\n", b"x" * 90_000):
+            assert eventually(lambda: taken)
+            assert server._running[1].held_bytes == 0
+            taken[0].hang_up()
+
+
+def test_who_may_send_a_longer_body_is_asked_by_the_head_of_the_request() -> None:
+    asked: list[str] = []
+
+    def body_limit(fields: Mapping[str, str]) -> int:
+        asked.append(fields.get("cookie", ""))
+        return 300_000 if fields.get("cookie") == "a=owner" else 0
+
+    known, stranger = b"cookie: a=owner\r\n", b"Cookie: a=b\r\n"
+    lengths = b"Content-Length: %d\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n%x\r\n"
+    with serving(body_limit=body_limit) as server:
+        for length in lengths:
+            end = b"\r\n0\r\n\r\n" if b"chunked" in length else b""
+            assert status_of(server, POST + stranger + length % 100_000, b"x" * 100_000 + end) == 200
+            assert asked == [], "for what anybody may send"
+            assert status_of(server, POST + known + length % 300_000, b"x" * 300_000 + end) == 200
+            assert status_of(server, POST + known + length % 300_001, b"x" * 300_001 + end) == 413
+            assert status_of(server, POST + stranger + length % 100_001, b"x" * 100_001 + end) == 413
+            assert set(asked) == {"a=owner", "a=b"}
+            asked.clear()
+        # On one connection the next request is somebody else's.
+        requests = POST + known + lengths[0] % 200_000 + b"x" * 200_000 + POST + lengths[0] % 200_000
+        with connected(server, requests) as sock, Answers(sock) as answers:
+            assert [answers.next().status for _ in range(2)] == [200, 413]
 
 
 def open_descriptors() -> int:

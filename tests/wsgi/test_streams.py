@@ -123,6 +123,15 @@ def eventually(holds: Callable[[], bool]) -> bool:
 # -- who listens
 
 
+def test_who_is_no_longer_allowed_hears_nothing_more_and_does_not_wait_for_the_heartbeat() -> None:
+    with on_air(heartbeat_s=60.0) as radio:
+        listener = radio.listen_on_air()
+        radio.allowed = lambda: False
+        radio.streams.send("news", b"data: secret\n\n")
+        assert listener.rest() == b""
+        assert eventually(lambda: radio.streams.count() == 0)
+
+
 def test_everybody_hears_what_is_sent_in_its_order() -> None:
     with on_air() as radio:
         listeners = [radio.listen_on_air() for _ in range(5)]

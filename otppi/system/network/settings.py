@@ -44,6 +44,7 @@ class WlanSettings(Section, key="wlan", title="Access point", reset_flag="RESET_
     passphrase: str = secret(
         default="",
         pattern=r"([\x20-\x7e]{8,63})?",
+        shape="8 to 63 letters, digits or signs of a US keyboard",
         help="8 to 63 letters, digits or signs of a US keyboard; empty for the one that was born on the device. "
         "A reset goes back to that.",
     )

@@ -5,7 +5,7 @@ from otppi.gateway.administrators import AdminAccounts
 from otppi.gateway.audit import Audit
 from otppi.gateway.recovery import Recovery
 from otppi.model.errors import OtpInvalid, OtpPiError, SecondFactorNeeded, Unauthorized
-from otppi.web.site import LANGUAGE_COOKIE, LOGIN, SETUP, Response, Visit, get, local, post
+from otppi.web.site import LANGUAGE_COOKIE, LOGIN, PUT_BACK, SETUP, Response, Visit, get, local, post
 
 _YEAR_S = 365 * 86_400
 _BROWSER_COOKIE = "otppi_browser"
@@ -63,6 +63,8 @@ def let_in(visit: Visit, user: str) -> None:
 
 def log_out(visit: Visit) -> Response:
     """End the session."""
+    if visit.session is not None:
+        visit.note("log_out")
     visit.site.sessions.close(visit.cookie(visit.cookie_name))
     visit.remember("")
     return visit.redirect(LOGIN)
@@ -120,11 +122,13 @@ def take_code(visit: Visit) -> Response:
 def _form(
     visit: Visit, status: int = 200, *, half_way: str = "", error: str = "", good: str = ""
 ) -> Response:
+    way = local(visit.form("next") or visit.query("next", "/"))
     return visit.page(
         "login.html",
         status=status,
         title=visit.words("Log in"),
-        next=local(visit.form("next") or visit.query("next", "/")),
+        next=way,
+        was_ended=way.endswith(PUT_BACK),
         user=visit.form("user"),
         half_way=half_way,
         error=error,

@@ -87,7 +87,12 @@ def end_other_sessions(visit: Visit) -> Response:
 def make_token(visit: Visit) -> Response:
     """Make a token of the admin API, and show it once."""
     try:
-        made = visit.call("token.make", role=visit.form("role"), note=visit.form("note").strip())
+        made = visit.call(
+            "token.make",
+            role=visit.form("role"),
+            note=visit.form("note").strip(),
+            password=visit.form("password"),
+        )
     except OtpPiError as error:
         return _drawn(visit, error, "token")
     return visit.page(

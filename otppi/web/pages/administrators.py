@@ -42,7 +42,7 @@ def add(visit: Visit) -> Response:
     try:
         if _find(visit, user) is not None:
             raise BadRequest("user", "there is one of this name already")
-        visit.call("admin.put", user=user, password=visit.form("password"), **_given(visit, _NEW))
+        _put(visit, user, _NEW)
     except OtpPiError as error:
         return _add(visit, error.status, visit.field_errors(error))
     return visit.redirect(_LIST, visit.words("The administrator {user} is added.", user=user))
@@ -61,8 +61,7 @@ def change(visit: Visit) -> Response:
     if _find(visit, user) is None:
         return visit.lost()
     try:
-        given = _given(visit, _OF_OTHERS)
-        visit.call("admin.put", user=user, password=visit.form("password"), **given)
+        _put(visit, user, _OF_OTHERS)
     except OtpPiError as error:
         return _change(visit, error.status, visit.field_errors(error))
     return visit.redirect(_LIST, visit.words("Saved."))
@@ -91,6 +90,11 @@ def end_session(visit: Visit) -> Response:
 
 def _find(visit: Visit, user: str) -> Mapping[str, Any] | None:
     return next((one for one in visit.call("admin.list") if one["user"] == user), None)
+
+
+def _put(visit: Visit, user: str, names: tuple[str, ...]) -> None:
+    passwords = {name: visit.form(name) for name in ("password", "own_password")}
+    visit.call("admin.put", user=user, **passwords, **_given(visit, names))
 
 
 def _path_of(user: str) -> str:

@@ -1,11 +1,13 @@
 """The audit trail: who changed what, in sentences."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlencode
 
+from otppi.gateway.functions import HIDDEN
 from otppi.gateway.rights import Role
+from otppi.model.errors import OtpPiError
 from otppi.web.site import Response, Visit, get
 from otppi.web.words import N_, Words
 
@@ -80,11 +82,64 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "ussd.cancel": N_("ended a USSD session"),
         "download": N_("downloaded a file"),
         "log_in": N_("logged in"),
+        "log_out": N_("logged out"),
+        "network.confirm": N_("confirmed a change of the network"),
         "recovery.begin": N_("asked for a code for a new password"),
         "recovery.finish": N_("set a new password by a code"),
         "setup": N_("made the first administrator"),
     }
 )
+# What functions call their arguments; settings have titles of their own.
+_ARGUMENTS: Mapping[str, str] = MappingProxyType(
+    {
+        "any_modem": N_("Through any modem"),
+        "blocked": N_("Blocked"),
+        "by token": N_("By the token"),
+        "changed": N_("Changed"),
+        "code": N_("Code"),
+        "day": N_("Day"),
+        "email": N_("E-mail"),
+        "file": N_("File"),
+        "flags": N_("Parts"),
+        "id": N_("Number"),
+        "is_default": N_("Default modem"),
+        "is_new": N_("New"),
+        "is_read": N_("Read"),
+        "item": N_("Entry"),
+        "language": N_("Language"),
+        "message_ids": N_("Messages"),
+        "modem": N_("Modem"),
+        "name": N_("Name"),
+        "note": N_("Note"),
+        "number": N_("Number"),
+        "numbers": N_("Numbers"),
+        "operator": N_("Operator"),
+        "passphrase": N_("Passphrase"),
+        "password": N_("Password"),
+        "own_password": N_("Own password"),
+        "new_password": N_("New password"),
+        "phone": N_("Phone"),
+        "pin": N_("PIN"),
+        "new_pin": N_("New PIN"),
+        "port": N_("Port"),
+        "prefixes": N_("Prefixes"),
+        "protocol": N_("Protocol"),
+        "puk": N_("PUK"),
+        "reference": N_("Reference"),
+        "role": N_("Role"),
+        "section": N_("Settings"),
+        "sections": N_("Parts"),
+        "text": N_("Text"),
+        "user": N_("User"),
+        "with_messages": N_("With messages"),
+        "wrong": N_("Wrong"),
+    }
+)
+_VALUES = "values"
+# The section whose settings the values of a function are, where it does not say so itself.
+_SECTIONS: Mapping[str, str] = MappingProxyType({"api_user.put": "api_users", "modem.put": "modems"})
+# Describes a section of settings; None if there is no such section.
+Describe = Callable[[str], Mapping[str, Any] | None]
 
 
 def show(visit: Visit) -> Response:
@@ -92,10 +147,20 @@ def show(visit: Visit) -> Response:
     user, offset = visit.query("user"), visit.query_number("offset")
     page = visit.call("audit.list", offset=offset, count=_COUNT, user=user)
     query = urlencode({"user": user}) + "&" if user else ""
+    known: dict[str, Mapping[str, Any] | None] = {}
+
+    def describe(section: str) -> Mapping[str, Any] | None:
+        if section not in known:
+            try:
+                known[section] = visit.call("settings.describe", section=section)
+            except OtpPiError:
+                known[section] = None
+        return known[section]
+
     return visit.page(
         "audit.html",
         title=visit.words("Audit trail"),
-        rows=[_row(visit.words, one) for one in page["rows"]],
+        rows=[_row(visit.words, describe, one) for one in page["rows"]],
         total=page["total"],
         offset=offset,
         count=_COUNT,
@@ -105,26 +170,58 @@ def show(visit: Visit) -> Response:
     )
 
 
-def _row(words: Words, row: Mapping[str, Any]) -> dict[str, Any]:
-    sentence = SENTENCES.get(row["what"])
-    return {
-        **row,
-        "sentence": words(sentence) if sentence else "",
-        "told": list(_told(words, "", row["details"])),
-    }
+def _row(words: Words, describe: Describe, row: Mapping[str, Any]) -> dict[str, Any]:
+    sentence, details = SENTENCES.get(row["what"]), dict(row["details"])
+    section = str(details.get("section") or _SECTIONS.get(row["what"], ""))
+    values = details.pop(_VALUES, None)
+    if "section" in details and (described := describe(section)) is not None:
+        details["section"] = words.said(described["title"])
+    told = list(_told(words, "", details))
+    if isinstance(values, Mapping):
+        told += _settings(words, describe, section, values)
+    elif values is not None:
+        told += _told(words, _VALUES, values)
+    return {**row, "sentence": words(sentence) if sentence else "", "told": told}
+
+
+def _settings(
+    words: Words, describe: Describe, section: str, values: Mapping[str, object]
+) -> Iterator[tuple[str, str]]:
+    """Return values of settings with their titles; of no one section each is called by section and name."""
+    for path, value in values.items():
+        key, _, name = path.partition(".")
+        if section:
+            key, name = section, path
+        described = describe(key) or {"settings": ()}
+        setting = next((one for one in described["settings"] if one["name"] == name), None)
+        if setting is None:
+            yield from _told(words, path, value)
+            continue
+        title = words.said(setting["title"])
+        if not section:
+            title = words("{section}, {setting}", section=words.said(described["title"]), setting=title)
+        if setting["kind"] == "boolean" and value in ("true", "false"):
+            value = value == "true"
+        elif value in setting["choices"]:
+            value = setting["choice_titles"][setting["choices"].index(value)]
+        yield from _told(words, title, value)
 
 
 def _told(words: Words, name: str, value: object) -> Iterator[tuple[str, str]]:
-    """Return what was noted of the arguments as lines: a name and a text."""
+    """Return what was noted of an argument as lines, a name and a text; what is empty is left out."""
+    title = words(_ARGUMENTS[name]) if name in _ARGUMENTS else name
     if isinstance(value, Mapping):
         for key, one in value.items():
             yield from _told(words, f"{name}.{key}" if name else str(key), one)
     elif isinstance(value, list):
-        yield name, ", ".join(text for one in value for _, text in _told(words, name, one))
+        if text := ", ".join(text for one in value for _, text in _told(words, name, one)):
+            yield title, text
     elif isinstance(value, bool):
-        yield name, words("yes") if value else words("no")
-    elif value is not None:
-        yield name, words.said(str(value))
+        yield title, words("yes") if value else words("no")
+    elif value == HIDDEN:
+        yield title, words("hidden")
+    elif value not in (None, ""):
+        yield title, words.said(str(value))
 
 
 ROUTES = (get(_PATH, show, Role.OWNER),)

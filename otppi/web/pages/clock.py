@@ -1,23 +1,14 @@
 """Date and time: what the clock is worth, setting it, the zone and the time servers."""
 
-from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, tzinfo
 
 from otppi.gateway.rights import Role
 from otppi.model.errors import OtpPiError
-from otppi.web import sheets
-from otppi.web.forms import Field
+from otppi.web import sheets, zones
 from otppi.web.site import Response, Visit, get, post
-from otppi.web.words import N_, Words
 
 _SECTIONS = ("clock",)
-_INDONESIAN = {
-    "Asia/Jakarta": N_("Western Indonesia (WIB): Jakarta"),
-    "Asia/Pontianak": N_("Western Indonesia (WIB): Pontianak"),
-    "Asia/Makassar": N_("Central Indonesia (WITA): Makassar"),
-    "Asia/Jayapura": N_("Eastern Indonesia (WIT): Jayapura"),
-}
 
 
 def show(visit: Visit) -> Response:
@@ -59,13 +50,8 @@ def _drawn(
 ) -> Response:
     clock = visit.call("clock.show") if visit.can("clock.show") else None
     sheet = sheets.draw(visit, _SECTIONS, error)
-    zones = visit.call("clock.zones") if visit.can("clock.zones") else []
-    if zones:
-        drawn = [
-            replace(one, fields=[_with_zones(field, zones, visit.words) for field in one.fields])
-            for one in sheet.sections
-        ]
-        sheet = replace(sheet, sections=drawn)
+    drawn = [replace(one, fields=zones.offered(visit, one.fields)) for one in sheet.sections]
+    sheet = replace(sheet, sections=drawn)
     now = datetime.fromtimestamp(clock["now_s"], visit.site.device.zone()) if clock else None
     return visit.page(
         "clock.html",
@@ -75,17 +61,6 @@ def _drawn(
         moment=moment or (f"{now:%Y-%m-%dT%H:%M:%S}" if now else ""),
         time_error=time_error,
         sheet=sheet,
-    )
-
-
-def _with_zones(field: Field, zones: Iterable[str], words: Words) -> Field:
-    if field.name != "clock.time_zone":
-        return field
-    names = list(dict.fromkeys((*_INDONESIAN, *zones, str(field.value))))
-    titles = tuple(words(_INDONESIAN[one]) if one in _INDONESIAN else one for one in names)
-    of_no_language = frozenset(names).difference(_INDONESIAN)
-    return replace(
-        field, kind="choice", choices=tuple(names), choice_titles=titles, names=of_no_language, limits=""
     )
 
 

@@ -4,6 +4,7 @@ Whoever opens the link at the new address has shown that the new address works. 
 asked: it was told only to the one who made the change, and who comes from another network has to log in anew there.
 """
 
+from otppi.gateway.audit import Audit
 from otppi.model.errors import HostRefused, OtpPiError
 from otppi.web.site import Response, Visit, get, post
 
@@ -27,12 +28,22 @@ def take(visit: Visit, token: str) -> Response:
     try:
         confirm(token, visit.own_address.strip("[]"))
     except OtpPiError as error:
+        _note(visit, "refused")
         reason = visit.words.said(error.text if isinstance(error, HostRefused) else str(error))
         title = visit.words("Not confirmed")
         return visit.page(
             "confirm.html", token=token, status=error.status, title=title, outcome="refused", error=reason
         )
+    _note(visit, "done")
     return visit.page("confirm.html", token=token, title=visit.words("Confirmed"), outcome="kept", error="")
+
+
+def _note(visit: Visit, outcome: str) -> None:
+    audit: Audit = visit.site.facts["audit"]
+    user = visit.session.user if visit.session is not None else ""
+    # Who has the token is no stranger.
+    note = audit.note if outcome == "done" else audit.note_stranger
+    note(user=user, address=visit.address, what="network.confirm", details={}, outcome=outcome)
 
 
 ROUTES = (

@@ -112,7 +112,8 @@ def _rows(visit: Visit) -> list[dict[str, Any]]:
 
 def _port_form(visit: Visit, item: str, error: OtpPiError | None = None) -> Response:
     described = visit.call("settings.describe", section=_PORTS)
-    present = visit.call("settings.get", path=_PORTS).get(item, {})
+    # A new one is offered for the cable alone, and for the world only if somebody wants that.
+    present = visit.call("settings.get", path=_PORTS).get(item, {"interface": "ethernet"})
     errors = visit.field_errors(error) if error is not None else {}
     fields = forms.fields_of(
         described,
@@ -136,16 +137,19 @@ def _with_origins(visit: Visit, field: forms.Field) -> forms.Field:
     if field.name != "interface":
         return field
     interfaces = _interfaces(visit)
-    names = ["any", "access-point", "ethernet", *interfaces]
+    names = ["ethernet", "access-point", *interfaces, "any"]
     if field.value and field.value not in names:
         names.append(str(field.value))
-    titles = tuple(origin(visit.words, one) for one in names)
+    titles = tuple(
+        origin(visit.words, one) if one in _ORIGINS else visit.words("only {interface}", interface=one)
+        for one in names
+    )
     return replace(
         field,
         kind="choice",
         choices=tuple(names),
         choice_titles=titles,
-        names=frozenset(interfaces),
+        help=visit.words("From where the port can be reached. Choose as little as is needed."),
         limits="",
     )
 

@@ -9,7 +9,8 @@ from otppi.web.outcomes import DOORS, OUTCOMES
 from otppi.web.site import Response, Visit, get
 from otppi.web.words import N_, Words
 
-_ROWS = 50
+# The first is what a page shows at once; the device remembers no more than all.
+_ROWS, _ALL_ROWS = 20, 200
 # The servers of "door.list", plain and encrypted, that let in what comes through a door of `DOORS`.
 _SERVERS: Mapping[str, tuple[str, str]] = {"rest": ("rest", "rest-tls"), "admin": ("admin", "admin-tls")}
 _OPEN: Mapping[tuple[bool, bool], str] = {
@@ -49,6 +50,8 @@ def show(visit: Visit) -> Response:
     modems = [
         _modem(words, one) for one in visit.call("modem.list") if one["active"] and not one["internetAccess"]
     ]
+    messages = visit.call("traffic.recent")["messages"]
+    most = _ALL_ROWS if visit.query("all") else _ROWS
     height = _NODE_STEP * max(len(doors), len(modems), 1)
     return visit.page(
         "monitor.html",
@@ -57,8 +60,9 @@ def show(visit: Visit) -> Response:
         node_height=_NODE_HEIGHT,
         doors=_placed(doors, height),
         modems=_placed(modems, height),
-        rows=[_row(words, one) for one in visit.call("traffic.recent")["messages"][:_ROWS]],
-        most_rows=_ROWS,
+        rows=[_row(words, one) for one in messages[:most]],
+        most_rows=most,
+        has_more=len(messages) > most,
         outcomes={outcome: (level, words(title)) for outcome, (level, title) in OUTCOMES.items()},
         door_titles={door: words(title) for door, title in DOORS.items()},
         zone=str(visit.site.device.zone()),

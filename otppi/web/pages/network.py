@@ -93,7 +93,9 @@ def confirm(visit: Visit) -> Response:
     try:
         visit.site.facts["confirm_network"](visit.form("token"), visit.own_address.strip("[]"))
     except OtpPiError as error:
+        visit.note("network.confirm", "refused")
         return visit.redirect(_TRIAL, visit.error_text(error), "bad")
+    visit.note("network.confirm")
     return visit.redirect("/network", visit.words("The network stays as it is now."))
 
 

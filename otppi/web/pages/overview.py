@@ -8,6 +8,8 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
 
+from otppi.model.checks import Level
+from otppi.model.errors import Busy
 from otppi.web import charts, diagnosis_words, modem_words
 from otppi.web.charts import Chart, Series
 from otppi.web.navigation import GROUPS
@@ -47,7 +49,8 @@ def show(visit: Visit) -> Response:
     if hours not in _SPANS:
         hours = 1
     cost = visit.call("cost")
-    minutes = visit.call("traffic.recent")["minutes"]
+    recent = visit.call("traffic.recent")
+    minutes = recent["minutes"]
     vitals = visit.call("device.vitals")
     return visit.page(
         "overview.html",
@@ -59,7 +62,7 @@ def show(visit: Visit) -> Response:
             if entry.path in _SHORTCUTS and (not entry.needs or visit.can(entry.needs))
         ],
         unread=_unread(visit),
-        lines=[line for line in diagnosis_words.lines(visit) if line.level != "green"],
+        lines=_lines(visit),
         levels=diagnosis_words.LEVELS,
         modems=_modems(visit, cost["currency"]),
         doors=_doors(words, visit.call("door.list")),
@@ -71,9 +74,10 @@ def show(visit: Visit) -> Response:
             (level, words(title), sum(minute[outcome] for minute in minutes))
             for outcome, (level, title) in OUTCOMES.items()
         ],
+        is_whole_hour=recent["is_whole"],
         traffic=charts.bars(
             words,
-            words("Messages in each minute of the last hour"),
+            words("Tries to send in each minute of the last hour"),
             [words.minute(minute["at"]) for minute in minutes],
             charts.by_outcome(words, minutes),
         ),
@@ -91,6 +95,14 @@ def show(visit: Visit) -> Response:
 def _doors(words: Words, doors: Sequence[Mapping[str, Any]]) -> list[tuple[str, Mapping[str, Any]]]:
     named = ((str(door["name"]), door) for door in doors)
     return [(words(SERVERS.get(name, name)), door) for name, door in named]
+
+
+def _lines(visit: Visit) -> list[diagnosis_words.Line]:
+    try:
+        return [line for line in diagnosis_words.lines(visit) if line.level != Level.GREEN]
+    except Busy as error:
+        title, finding = visit.words("Diagnosis"), visit.error_text(error)
+        return [diagnosis_words.Line(level=Level.YELLOW, name=title, finding=finding, advice="", page=None)]
 
 
 def _unread(visit: Visit) -> int:

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+from otppi.gateway import answers
 from otppi.gateway.rights import Role
-from otppi.model.errors import OtpPiError
+from otppi.model.errors import Busy, OtpPiError
 from otppi.web import sending, sms_length
 from otppi.web.sending import Outcome
 from otppi.web.site import Response, Visit, get, post
@@ -18,13 +19,16 @@ def show(visit: Visit) -> Response:
 def send(visit: Visit) -> Response:
     """Send the message, and wait for what becomes of it."""
     given, reference = visit.form_items(), sending.reference(visit)
-    answer = visit.call(
-        "send",
-        number=visit.form("number"),
-        text=visit.form("text"),
-        modem=visit.form("modem"),
-        reference=reference,
-    )
+    try:
+        answer = visit.call(
+            "send",
+            number=visit.form("number"),
+            text=visit.form("text"),
+            modem=visit.form("modem"),
+            reference=reference,
+        )
+    except Busy as error:
+        answer = answers.failure("send", error)
     outcome = sending.outcome(visit, answer)
     if outcome.is_good:
         return visit.redirect("/send", outcome.title)

@@ -129,7 +129,10 @@ def _all(visit: Visit) -> list[Found]:
     said, found = visit.words.said, []
     for section, path in PLACES.items():
         described = visit.call("settings.describe", section=section)
+        shown = sheets.shown_names(section, described)
         for one in described["settings"]:
+            if one["name"] not in shown:
+                continue
             anchor = f"#f-{section}.{one['name']}" if section in _WITH_ANCHORS else ""
             found.append(
                 Found(

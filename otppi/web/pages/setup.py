@@ -204,9 +204,10 @@ def send_test(visit: Visit) -> Response:
         answer = visit.call("send", number=number, text=text, modem=visit.form("modem"))
     except OtpPiError as error:
         return _modems(visit, error.status, {"test": visit.error_text(error)})
-    if answer.get("response_code") != _SENT:
-        reason = str(answer.get("error", "")).removeprefix("receiver: ")
-        return _modems(visit, 422, {"test": words.said(reason)})
+    outcome = sending.outcome(visit, answer)
+    if not outcome.is_good:
+        errors = outcome.errors or {"test": f"{outcome.title} {outcome.detail}".strip()}
+        return _modems(visit, sending.REFUSED, errors)
     return visit.redirect(
         _MODEM, words("The network took the test message. It should be on the phone in a moment.")
     )
@@ -327,11 +328,12 @@ def take_wifi(visit: Visit) -> Response:
     present = visit.call("settings.get", path="wlan")
     if all(value == present[name.removeprefix("wlan.")] for name, value in values.items()):
         return visit.redirect(_after(visit, _WIFI))
+    way = network.way_to_trial(visit)  # before the change, of which it tells then
     try:
         visit.call("settings.set", values=values)
     except SettingsError as error:
         return _wifi(visit, error.status, given, visit.place_errors(error))
-    return visit.redirect(_TRIAL)
+    return visit.redirect(way)
 
 
 def _wifi(

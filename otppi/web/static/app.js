@@ -10,22 +10,89 @@ export async function post(path, fields = {}) {
     body: new URLSearchParams(fields),
   });
   const document_ = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new Error(document_.error ?? answer.statusText);
+  if (!answer.ok) throw refusal(answer, document_.error);
   return document_;
 }
 
 /** Get JSON from the device. */
 export async function get(path) {
   const answer = await fetch(path, { headers: { Accept: "application/json" } });
-  if (answer.status === 401) location.reload();
-  if (!answer.ok) throw new Error(answer.statusText);
+  if (!answer.ok) throw refusal(answer);
   return answer.json();
+}
+
+function refusal(answer, text) {
+  if (answer.status === 401) end();
+  return Object.assign(new Error(text ?? answer.statusText), { isLoggedOut: answer.status === 401 });
+}
+
+/** Return a link to the log-in, which opens beside the page: what was typed here is not lost. */
+export function logInLink() {
+  const link = document.createElement("a");
+  link.href = `/login?next=${encodeURIComponent(location.pathname)}`;
+  link.target = "_blank";
+  link.rel = "noopener";
+  link.append(document.body.dataset.logIn);
+  return link;
+}
+
+let isOver = false;
+
+// The session has ended. The page stays: somebody may want to copy what he typed.
+function end() {
+  if (isOver) return;
+  isOver = true;
+  connected(true);
+  const box = document.createElement("div");
+  box.className = "alert alert-warning sticky-top";
+  box.id = "logged-out";
+  box.setAttribute("role", "alert");
+  box.append(document.body.dataset.loggedOut, " ", logInLink());
+  document.getElementById("notices").append(box);
 }
 
 document.addEventListener("submit", (event) => {
   const question = event.submitter?.dataset.confirm ?? event.target.dataset.confirm;
   if (question && !confirm(question)) event.preventDefault();
 });
+
+// ---- a form is sent once ---------------------------------------------------------------------------------------
+
+const working = new Map();
+
+/** Let the buttons of a form rest, and the one that was pressed say that it is at work. */
+export function busy(form, pressed) {
+  const spinner = document.createElement("span");
+  spinner.className = "spinner-border spinner-border-sm";
+  spinner.setAttribute("aria-hidden", "true");
+  for (const button of form.elements) if (button.type === "submit") working.set(button, [...button.childNodes]);
+  for (const button of working.keys()) button.disabled = true;
+  if (!pressed) return;
+  pressed.setAttribute("aria-busy", "true");
+  if (form.dataset.once) pressed.replaceChildren(spinner, " ", form.dataset.once);
+  else pressed.prepend(spinner, " ");
+}
+
+/** End what `busy` began. */
+export function idle() {
+  for (const [button, label] of working) {
+    button.disabled = false;
+    button.removeAttribute("aria-busy");
+    button.replaceChildren(...label);
+  }
+  working.clear();
+}
+
+// After all others, which may refuse it or send it by themselves.
+addEventListener("submit", (event) => {
+  const { target: form, submitter } = event;
+  if (event.defaultPrevented || (submitter?.formMethod || form.method) !== "post") return;
+  // The browser still reads which button it was; one that is disabled would not be sent.
+  setTimeout(busy, 0, form, submitter);
+});
+
+// The browser shows the old page again after "back".
+addEventListener("pageshow", idle);
 
 document.querySelector("[data-theme-switch]")?.addEventListener("click", () => {
   const dark = document.documentElement.dataset.bsTheme === "dark";
@@ -62,12 +129,16 @@ for (const button of document.querySelectorAll("[data-copy]")) {
   });
 }
 
+const [menu, here] = ["#menu", "#menu [aria-current=page]"].map((one) => document.querySelector(one));
+if (here) menu.scrollTop = here.offsetTop - menu.clientHeight / 2;
+
 const first = document.querySelector("[aria-invalid=true], .is-invalid");
 first?.focus();
 
 // ---- live news -------------------------------------------------------------------------------------------------
 
 const POLL_MS = 5000;
+const STREAM_AGAIN_MS = 60000;
 const REFRESH_PAUSE_MS = 1000;
 const LEVELS = { good: "success", note: "info", warn: "warning", bad: "danger" };
 
@@ -123,10 +194,13 @@ let last = Number(document.body.dataset.live ?? 0);
 
 function connected(is) {
   const badge = document.getElementById("connection");
-  if (badge) badge.hidden = is;
+  if (badge) badge.hidden = is || isOver;
 }
 
 async function poll() {
+  if (!polls) return; // the stream is back
+  stream?.close(); // it was tried again, and has not opened since
+  clearTimeout(nextPoll);
   if (document.hidden) {
     document.addEventListener("visibilitychange", poll, { once: true });
     return;
@@ -137,21 +211,27 @@ async function poll() {
     for (const event of news.news) hear(event);
     if (news.missed) refreshSoon("missed");
     last = Math.max(last, news.newest);
-  } catch {
+  } catch (error) {
+    if (error.isLoggedOut) return;
     connected(false);
   }
-  setTimeout(poll, POLL_MS);
+  if (performance.now() >= streamAgainMs) listen();
+  nextPoll = setTimeout(poll, POLL_MS);
 }
 
 let stream = null;
 let failures = 0;
 let polls = !window.EventSource;
+let nextPoll = 0;
+let streamAgainMs = Infinity;
 
 function listen() {
+  streamAgainMs = performance.now() + STREAM_AGAIN_MS;
   stream = new EventSource(`/live/stream?after=${last}`);
-  stream.onopen = () => { failures = 0; connected(true); };
+  stream.onopen = () => { failures = 0; polls = false; connected(true); };
   stream.onmessage = (message) => hear(JSON.parse(message.data));
   stream.onerror = () => {
+    if (polls) return stream.close();
     connected(false);
     // The browser tries again by itself, unless the device refused: too many pages are open.
     if (stream.readyState === EventSource.CLOSED || ++failures > 3) {
@@ -167,7 +247,7 @@ if (document.body.dataset.live !== undefined) {
   else if (!document.hidden) listen();
   // A browser has six connections for all pages of a device; one that nobody looks at gives its own back.
   document.addEventListener("visibilitychange", () => {
-    if (polls) return;
+    if (polls || isOver) return;
     if (document.hidden) stream?.close();
     else if (!stream || stream.readyState === EventSource.CLOSED) listen();
   });

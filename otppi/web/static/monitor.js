@@ -57,7 +57,10 @@ function rowOf(event) {
   row = document.getElementById("row").content.firstElementChild.cloneNode(true);
   row.dataset.message = event.message;
   rows.prepend(row);
-  while (rows.childElementCount > Number(table.dataset.most)) rows.lastElementChild.remove();
+  while (rows.childElementCount > Number(table.dataset.most)) {
+    rows.lastElementChild.remove();
+    document.getElementById("more").hidden = false;
+  }
   document.getElementById("nothing").hidden = true;
   return row;
 }

@@ -1,4 +1,4 @@
-// The text of a message: its length while somebody types, and a form that is sent once.
+// The text of a message: its length while somebody types.
 
 import { measure, named, plain } from "/static/sms_text.js";
 
@@ -40,19 +40,4 @@ if (box) {
     text.focus();
   });
   show();
-}
-
-for (const form of document.querySelectorAll("form[data-once]")) {
-  const submit = form.querySelector("button:not([type=button]):not([formaction])");
-  const label = [...submit.childNodes];
-  form.addEventListener("submit", (event) => {
-    if (event.defaultPrevented) return;
-    submit.disabled = true;
-    submit.textContent = form.dataset.once;
-  });
-  // The browser shows the old page again after "back".
-  addEventListener("pageshow", () => {
-    submit.disabled = false;
-    submit.replaceChildren(...label);
-  });
 }

@@ -1,5 +1,5 @@
 // The dial pad: the conversation stays on this page and nowhere else.
-import { post } from "/static/app.js";
+import { logInLink, post } from "/static/app.js";
 
 const texts = document.getElementById("ussd")?.dataset;
 const form = document.getElementById("dial");
@@ -40,6 +40,7 @@ async function asked(path, fields) {
     return await post(path, fields);
   } catch (error) {
     say(texts.problem, error.message, "border-danger");
+    if (error.isLoggedOut) remark(logInLink());
     return null;
   } finally {
     wait.remove();

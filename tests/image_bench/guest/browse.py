@@ -37,6 +37,8 @@ def main(jar: Path, method: str, url: str, *fields: str) -> None:
         body = urllib.parse.urlencode(pairs).encode()
     opener = urllib.request.build_opener(_Stay, urllib.request.HTTPCookieProcessor(cookies))
     request = urllib.request.Request(url, body, method=method)
+    if method == "POST":
+        request.add_header("Origin", "http://" + urllib.parse.urlsplit(url).netloc)
     try:
         answer = opener.open(request, timeout=LIMIT_S)
     except urllib.error.HTTPError as error:
