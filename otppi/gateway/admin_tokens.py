@@ -23,8 +23,12 @@ class AdminToken(
     """Tokens that `token.make` makes; the id of an entry is public, the token itself is shown once."""
 
     # The token is random and long, so a fast hash of it is as good as a slow one.
-    digest: str = secret(pattern=r"[0-9a-f]{64}", shape="64 hexadecimal digits", help="SHA-256 of the token, in hexadecimal.")
-    user: str = text(pattern=r".{1,64}", shape="1 to 64 characters", help="The administrator in whose name it acts.")
+    digest: str = secret(
+        pattern=r"[0-9a-f]{64}", shape="64 hexadecimal digits", help="SHA-256 of the token, in hexadecimal."
+    )
+    user: str = text(
+        pattern=r".{1,64}", shape="1 to 64 characters", help="The administrator in whose name it acts."
+    )
     role: str = choice(
         tuple(reversed(Role)),
         default=Role.VIEWER,

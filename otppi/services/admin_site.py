@@ -29,6 +29,7 @@ from otppi.system.network.settings import NetworkSettings
 from otppi.web.live import Listeners, Live
 from otppi.web.routes import ROUTES
 from otppi.web.settings import AdminSettings
+from otppi.web.shown_once import ShownOnce
 from otppi.web.site import Site
 from otppi.wsgi.streams import Streams
 
@@ -144,6 +145,7 @@ class AdminSite:
                 "first_administrator": self._first,
                 "audit": self._audit,
                 "live": self._live,
+                "shown_once": ShownOnce(self._clock),
                 **facts,
             },
         )

@@ -51,7 +51,18 @@ UNITS = frozenset({FIREWALL_UNIT, DHCP_UNIT, COUNTRY_UNIT, MOBILE_UNIT, RTC_SAVE
 _BY_BROWSER = "by a browser on the access point"
 # The others are what is called otherwise as well, or no place.
 _ZONE_AREAS = frozenset(
-    {"Africa", "America", "Antarctica", "Arctic", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific"}
+    {
+        "Africa",
+        "America",
+        "Antarctica",
+        "Arctic",
+        "Asia",
+        "Atlantic",
+        "Australia",
+        "Europe",
+        "Indian",
+        "Pacific",
+    }
     | {"UTC"}
 )
 

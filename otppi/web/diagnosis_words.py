@@ -1,5 +1,6 @@
 """The diagnosis as pages tell it: the worst first, and with the page that helps in the place of a command line."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -47,6 +48,7 @@ _PAGES: Mapping[str, str] = MappingProxyType(
         "unit": "/logs",
     }
 )
+_DAY = re.compile(r"\b\d{4}-\d\d-\d\d\b")
 # What a piece of advice has in it that is for a terminal, and what a page says instead.
 _INSTEAD: Mapping[str, str] = MappingProxyType(
     {
@@ -155,7 +157,7 @@ def lines(visit: Visit) -> list[Line]:
         Line(
             level=check["level"],
             name=_name(visit.words, check["name"]),
-            finding=visit.words.said(check["finding"]),
+            finding=_DAY.sub(lambda day: visit.words.day(day[0]), visit.words.said(check["finding"])),
             advice=_advice(visit, check["advice"]),
             page=_page(visit, check["name"]) if check["level"] != Level.GREEN else None,
         )

@@ -29,6 +29,7 @@ class Field:
     is_set: bool  # of a secret: whether there is one
     error: str
     names: frozenset[str] = frozenset()  # choices that are of no language
+    placeholder: str = ""
 
 
 def fields_of(
@@ -113,15 +114,16 @@ def _field(
         shown = "\n".join(str(one) for one in value or ())
     else:
         shown = "" if value is None else value
-    title, help_ = setting["title"], setting["help"]
+    title, help_, limits = setting["title"], setting["help"], _limits(setting, words)
     if help_.rstrip(".").casefold() == title.casefold():
-        help_ = ""
+        # Says nothing more.
+        help_, limits = limits, ""
     return Field(
         name=in_form,
         kind=kind,
         title=words.said(title),
         help=words.said(help_),
-        limits=_limits(setting, words),
+        limits=limits,
         unit=words.said(setting["unit"]),
         value=shown,
         choices=tuple(setting["choices"]),

@@ -11,7 +11,7 @@ class Entry:
 
     title: str
     path: str
-    icon: str  # a symbol of static/vendor/icons.svg
+    icon: str  # a symbol of /static/vendor/icons.svg
     needs: str = ""  # the function without which the page is of no use
 
 

@@ -30,6 +30,4 @@ def _as_choice(visit: Visit, field: Field, zones: Iterable[str]) -> Field:
     names = tuple(dict.fromkeys((*_INDONESIAN, *zones, str(field.value))))
     titles = tuple(visit.words(_INDONESIAN[one]) if one in _INDONESIAN else one for one in names)
     of_no_language = frozenset(names).difference(_INDONESIAN)
-    return replace(
-        field, kind="choice", choices=names, choice_titles=titles, names=of_no_language, limits=""
-    )
+    return replace(field, kind="choice", choices=names, choice_titles=titles, names=of_no_language, limits="")

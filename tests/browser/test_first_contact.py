@@ -53,7 +53,7 @@ def test_from_the_first_look_to_a_verified_code(fresh, somebody, pasted):
     look_at("administrator")
     for name, value in {"user": "budi", "password": PASSWORD, "again": PASSWORD, "phone": NUMBER}.items():
         page.fill(f"#{name}", value)
-    page.click("form[action='/setup'] button")
+    page.click("form[action='/setup'] button.btn-primary")
     page.wait_for_url("**/setup/device")
 
     look_at("device")

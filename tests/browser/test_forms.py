@@ -280,3 +280,81 @@ def test_one_of_many_is_made_whole_changed_and_removed(desk, owner_window, secti
     with page.expect_navigation():
         remove.click()
     assert store.get_path(section) == before
+
+
+# Presses a button, and returns how it is while the answer is awaited and after the browser came back.
+_PRESS = """async (button) => {
+  const state = () => [button.disabled, button.ariaBusy, button.querySelectorAll(".spinner-border").length,
+    button.textContent.trim()];
+  button.click();
+  await new Promise((done) => setTimeout(done, 0));
+  const while_ = state();
+  dispatchEvent(new PageTransitionEvent("pageshow", { persisted: true }));
+  return [while_, state()];
+}"""
+
+
+@pytest.mark.parametrize(
+    ("path", "selector", "words"),
+    [
+        ("/bell", "form[action='/bell/test'] button", ("Test", "Test")),
+        ("/send", "#send button.btn-primary", ("Sending …", "Send")),
+    ],
+)
+def test_a_form_on_its_way_cannot_be_sent_again_until_the_browser_comes_back(
+    owner_window, path, selector, words
+):
+    page = owner_window.page
+    owner_window.open(path)
+    if path == "/send":
+        page.fill("#number", "081200000001")
+        page.fill("#text", "Halo")
+    held = []
+    page.route(
+        "**/*", lambda route: held.append(route) if route.request.method == "POST" else route.continue_()
+    )
+    # Not by the mouse, after which nothing can be asked of a page that is about to go.
+    with page.expect_request(lambda one: one.method == "POST" and not one.url.endswith("/check")):
+        on_its_way, back = page.locator(selector).evaluate(_PRESS)
+    assert on_its_way == [True, "true", 1, words[0]]
+    assert back == [False, None, 0, words[1]]
+    owner_window.cut = ("/",)
+    for one in held:
+        one.abort()
+
+
+def test_a_question_that_is_answered_with_no_leaves_the_button_as_it_is(desk, owner_window):
+    page = owner_window.page
+    owner_window.open("/bell")
+    page.on("dialog", lambda dialog: dialog.dismiss())
+    button = page.get_by_role("button", name="Factory values").first
+    button.click()
+    # What would rest the button comes after what the browser does at once.
+    page.evaluate("() => new Promise((done) => setTimeout(done, 0))")
+    expect(button).to_be_enabled()
+
+
+def test_a_backup_that_was_downloaded_is_said_and_its_passphrase_forgotten(desk, owner_window):
+    page = owner_window.page
+    owner_window.open("/backup")
+    page.fill("#f-passphrase", "a long passphrase")
+    page.fill("#f-again", "another one")
+    owner_window.expected = {422}
+    download = page.get_by_role("button", name="Download the backup")
+    download.click()
+    is_refused_beside(page, "again")
+    page.fill("#f-passphrase", "a long passphrase")
+    page.fill("#f-again", "a long passphrase")
+    with page.expect_download() as taken:
+        download.click()
+    assert taken.value.suggested_filename.endswith(".otppi")
+    expect(page.get_by_text("The backup was downloaded.")).to_be_visible()
+    expect(page.locator("#f-passphrase")).to_have_value("")
+    expect(download).to_be_enabled()
+
+
+def test_the_present_page_is_in_sight_in_the_menu(desk, owner_window):
+    for path in ("/", "/about"):
+        owner_window.open(path)
+        expect(owner_window.page.locator("#menu [aria-current=page]")).to_be_in_viewport(ratio=1)
+    assert owner_window.page.evaluate("scrollY") == 0

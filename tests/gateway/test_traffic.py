@@ -142,3 +142,9 @@ def test_no_time_at_all_is_a_duration():
     durations = Durations()
     durations.add(0.0)
     assert durations.quantile_s(0.5) == pytest.approx(0.0001, rel=0.03)
+
+
+def test_of_an_hour_in_which_the_program_started_it_is_said(traffic, clock):
+    assert not traffic.recent()["is_whole"]
+    clock.advance(3600)
+    assert traffic.recent()["is_whole"]

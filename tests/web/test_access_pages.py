@@ -52,7 +52,18 @@ def test_a_log_in_leads_to_the_page_that_was_asked_for(nobody):
 def test_whoever_has_to_log_in_again_comes_back_to_the_form_and_not_to_what_it_posted_to(nobody, pages):
     came_from = f"http://127.0.0.1:{pages.admin_port}/account"
     answer = nobody.post("/account/sessions/others", Referer=came_from)
-    assert answer.location == "/login?next=/account"
+    assert answer.location == "/login?next=/account%23put-back"
+    form = nobody.follow(answer)
+    assert "Your session has ended; nothing was saved yet." in form.visible
+    assert "has ended" not in nobody.get("/login?next=/account").visible
+    answer = nobody.post("/login", {"user": "owner", "password": PASSWORD, "next": form.value_of("next")})
+    assert answer.location == "/account#put-back"
+
+
+def test_a_page_that_was_too_old_asks_its_script_to_put_back_what_was_typed(pages, owner):
+    came_from = f"http://127.0.0.1:{pages.admin_port}/account"
+    answer = owner.post("/account/password", csrf="of another session", Referer=came_from)
+    assert answer.location == "/account#put-back"
 
 
 @pytest.mark.parametrize(
@@ -167,9 +178,9 @@ def _answers(port):
         return False
 
 
-@pytest.mark.parametrize("path", ["/login", "/forgot/code", "/account"])
+@pytest.mark.parametrize("path", ["/login", "/forgot/code", "/"])
 def test_the_encrypted_pages_are_offered_before_the_password_is_typed(pages, owner, free_port, path):
-    nobody, port = owner if path == "/account" else AdminClient(pages.admin_port), free_port()
+    nobody, port = owner if path == "/" else AdminClient(pages.admin_port), free_port()
     pages.gateway.store.update(AdminSettings, {"https_enabled": False})
     assert "https://127.0.0.1" not in nobody.get(path).text
     pages.gateway.store.update(AdminSettings, {"https_enabled": True, "https_port": port})

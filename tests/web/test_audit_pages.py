@@ -1,5 +1,6 @@
 import re
 
+from otppi.gateway.functions import HIDDEN
 from otppi.gateway.rights import RIGHTS
 from otppi.web.pages import audit
 from otppi.web.pages.audit import SENTENCES
@@ -28,8 +29,8 @@ def test_a_row_says_who_what_with_which_values_and_how_it_ended(pages, owner):
     owner.post("/api-users/block", {"user": "shop"})
     owner.post("/administrators/remove", {"user": "owner"})
     seen = owner.get("/audit").visible
-    assert "owner 127.0.0.1 added or changed an API user user: shop values.blocked: yes done" in seen
-    assert "owner 127.0.0.1 removed an administrator user: owner refused" in seen
+    assert "owner 127.0.0.1 added or changed an API user User: shop Blocked: yes done" in seen
+    assert "owner 127.0.0.1 removed an administrator User: owner refused" in seen
     assert "owner 127.0.0.1 logged in done" in seen
 
 
@@ -38,8 +39,8 @@ def test_a_file_that_is_taken_away_is_noted_with_who_took_it(pages, owner, viewe
     assert viewer.get("/logs/download").status == 403
     assert owner.get("/logs/download").status == 200
     seen = owner.get("/audit").visible
-    assert re.search(r"viewer 127\.0\.0\.1 downloaded a file file: sent-messages-[0-9-]+\.csv done", seen)
-    assert "owner 127.0.0.1 downloaded a file file: otppi-log.txt done" in seen
+    assert re.search(r"viewer 127\.0\.0\.1 downloaded a file File: sent-messages-[0-9-]+\.csv done", seen)
+    assert "owner 127.0.0.1 downloaded a file File: otppi-log.txt done" in seen
     assert seen.count("downloaded a file") == 2
 
 
@@ -88,3 +89,21 @@ class _English:
 
     def said(self, text):
         return text
+
+
+def test_settings_are_called_by_their_titles_and_secrets_hidden(pages, owner):
+    values = {"wlan.passphrase": "rahasia-toko-1", "wlan.hidden": "true", "general.device_name": ""}
+    trail(pages).note(
+        user="ann",
+        address="192.0.2.1",
+        what="settings.set",
+        details={"values": {**values, "wlan.passphrase": HIDDEN}},
+        outcome="done",
+    )
+    put = {"section": "open_ports", "item": "tcp5000", "values": {"port": "5000", "note": ""}}
+    trail(pages).note(user="bob", address="192.0.2.1", what="settings.put", details=put, outcome="done")
+    seen = owner.get("/audit").visible
+    assert "ann 192.0.2.1 changed settings Access point, Passphrase: hidden" in seen
+    assert "values." not in seen
+    assert "Device name" not in seen
+    assert "Settings: Open ports Entry: tcp5000 Port: 5000 done" in seen

@@ -35,3 +35,14 @@ def test_an_operator_tries_it_and_changes_nothing(pages, owner, operator, viewer
     assert operator.post("/bell/test").status == 303
     assert operator.post("/bell", {"bell.quiet_from": ""}).status == 403
     assert viewer.get("/bell").status == 403
+
+
+def test_losses_of_brokers_are_not_asked_for_and_stay_as_they_are(pages, owner):
+    page = owner.get("/bell")
+    assert "_disconnected" not in page.text
+    given = fields_of(page, "/bell")
+    owner.post("/bell", {**given, "bell.tempo": "90"})
+    assert pages.gateway.store.get(BellSettings) == BellSettings(tempo=90)
+    assert (
+        "RabbitMQ" not in owner.get("/settings?q=RabbitMQ").text.partition("<main")[2].partition("</form>")[2]
+    )

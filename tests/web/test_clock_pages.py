@@ -12,7 +12,7 @@ from otppi.system.clock.setmark import SetMark
 from otppi.system.clock.settings import ClockSettings
 from otppi.system.clock.timedate import TimeState
 from otppi.system.clock.trust import TrustedClock
-from otppi.web.pages import clock
+from otppi.web import zones
 from tests.web.admin_client import admin_client
 from tests.web.test_settings_pages import fields_of
 
@@ -139,4 +139,4 @@ def test_what_the_system_refused_stands_beside_what_was_typed(device_owner, syst
 
 
 def test_the_zones_of_indonesia_are_known_to_the_system():
-    assert all(ZoneInfo(one) for one in clock._INDONESIAN)
+    assert all(ZoneInfo(one) for one in zones._INDONESIAN)

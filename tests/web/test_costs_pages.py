@@ -34,7 +34,7 @@ def test_a_period_that_there_is_not_shows_this_month(priced):
 
 def test_a_balance_is_asked_for_now(priced):
     owner = admin_client(priced)
-    assert "cheap not known \N{EN DASH} never" in owner.get("/costs").visible
+    assert "cheap not known \N{EN DASH} not asked yet" in owner.get("/costs").visible
     done = owner.follow(owner.post("/costs/ask", {"modem": "cheap"}))
     assert "IDR12,500 is left on the SIM card of cheap." in done.visible
     assert "cheap IDR12,500 Dec 31, 2026" in done.visible

@@ -1,4 +1,5 @@
 import ast
+import re
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -83,3 +84,10 @@ def _texts_of_checks() -> Iterator[str]:
 
 def _is_for_a_terminal(text: str) -> bool:
     return any(word in text for word in ("otppi modem ", "otppi sim ", "otppi settings ", "journalctl -u"))
+
+
+def test_days_in_findings_are_written_as_elsewhere(pages: GatewayUnderTest, owner: AdminClient) -> None:
+    pages.gateway.store.update(ApiSettings, {"https_enabled": True})
+    seen = owner.get("/diagnosis").visible
+    assert re.search(r"self-signed, until [A-Z][a-z]+ \d+, \d{4}", seen)
+    assert not re.search(r"until \d{4}-", seen)

@@ -175,7 +175,7 @@ def test_a_form_without_the_token_of_the_session_does_nothing(walk, route):
     tokens = ("", "wrong", "é", walk.people[Role.VIEWER].csrf)
     for token in tokens:
         answer = walk.ask(Role.OWNER, "POST", plausible(route), X_CSRF_Token=token.encode().decode("latin-1"))
-        assert (answer.status, answer.location) == (303, "/")
+        assert (answer.status, answer.location) == (303, "/#put-back")
     assert walk.state() == before
 
 

@@ -111,3 +111,10 @@ def test_only_owners_come_here(pages, owner, operator):
 
 def test_an_entry_that_is_not_there_is_not_found(pages, owner):
     assert owner.get("/firewall/ports/tcp1").status == 404
+
+
+def test_a_new_port_is_offered_for_the_cable_alone_and_in_plain_words(pages, owner):
+    page = owner.get("/firewall/ports/new")
+    assert '<option value="ethernet" selected>' in page.text
+    assert "everywhere, mobile internet included" in page.visible
+    assert "ppp0" not in page.visible

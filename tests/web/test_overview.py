@@ -20,7 +20,7 @@ def test_the_first_page_shows_modems_doors_and_the_machine(owner: AdminClient) -
 def test_what_is_sent_is_counted(pages: GatewayUnderTest, owner: AdminClient) -> None:
     assert pages.call("send-sms", receiver="081200000001", message="Hello").code == "0000"
 
-    pages.wait_until(lambda: "Tries in the last hour 1 sent" in owner.get("/").visible)
+    pages.wait_until(lambda: "Tries since the program started 1 sent" in owner.get("/").visible)
 
     page = owner.get("/")
     assert "Today 1 SMS" in page.visible
@@ -69,3 +69,8 @@ def test_the_name_of_a_modem_stays_text(pages: GatewayUnderTest, owner: AdminCli
         page = owner.get(path)
         assert EVIL not in page.text, path
         assert "&lt;script&gt;" in page.text, path
+
+
+def test_that_the_connection_is_not_encrypted_is_said_on_the_first_page_alone(owner: AdminClient) -> None:
+    assert 'id="plain-http"' in owner.get("/").text
+    assert 'id="plain-http"' not in owner.get("/send").text

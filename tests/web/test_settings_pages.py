@@ -6,6 +6,7 @@ import pytest
 from otppi.gateway.inbox import InboxSettings
 from otppi.gateway.policy import GeneralSettings, SmsSettings
 from otppi.services.sections import SECTIONS
+from otppi.system.network.settings import WlanSettings
 from otppi.web.pages.settings import PAGES, PLACES
 from otppi.web.settings import AdminSettings
 from otppi.web.sheets import FOLDED
@@ -136,3 +137,31 @@ def test_only_owners_see_and_change_settings(pages, owner, operator):
 def test_there_is_no_page_of_another_name(pages, owner):
     assert owner.get("/settings/nonsense").status == 404
     assert owner.post("/settings/nonsense", {}).status == 404
+
+
+def test_what_two_people_change_in_one_form_is_kept_of_both(pages, owner):
+    first = fields_of(owner.get("/settings/general"), "/settings/general")
+    second = dict(first)
+    owner.post("/settings/general", {**first, "general.device_name": "Kasir"})
+    del second["general.drop_expired"]
+    owner.post("/settings/general", second)
+    stored = pages.gateway.store.get(GeneralSettings)
+    assert (stored.device_name, stored.drop_expired) == ("Kasir", False)
+
+
+def test_after_a_refusal_still_only_what_was_changed_is_saved(pages, owner):
+    given = fields_of(owner.get("/settings/messages"), "/settings/messages")
+    wrong = {**given, "sms.max_parts": "3", "inbox.retention_days": "many"}
+    pages.gateway.store.update(SmsSettings, {"country_code": "60"})
+    again = fields_of(owner.post("/settings/messages", wrong), "/settings/messages")
+    assert owner.post("/settings/messages", {**again, "inbox.retention_days": "9"}).status == 303
+    stored = pages.gateway.store.get(SmsSettings)
+    assert (stored.country_code, stored.max_parts) == ("60", 3)
+
+
+def test_what_a_form_was_drawn_with_has_no_secrets(pages, owner):
+    pages.gateway.store.update(WlanSettings, {"passphrase": "rahasia-toko-1"})
+    page = owner.get("/network").text
+    assert 'name="drawn.wlan.ssid"' in page
+    assert "drawn.wlan.passphrase" not in page
+    assert "rahasia-toko-1" not in page

@@ -17,6 +17,7 @@ from otppi.gateway.first_administrator import FirstAdministrator
 from otppi.gateway.journal import Journal
 from otppi.gateway.policy import GeneralSettings, SmsSettings
 from otppi.lib.bus import Bus
+from otppi.lib.passwords import verify_password
 from otppi.model.errors import BadRequest, TooManyRequests
 from otppi.model.events import DeviceNotice
 from otppi.model.ports import SerialPort, Stick
@@ -28,6 +29,7 @@ from otppi.settings.store import SettingsStore
 from otppi.system.clock.settings import ClockSettings
 from otppi.system.network.settings import WlanSettings
 from otppi.web import routes
+from otppi.web.shown_once import MadePassword, ShownOnce
 from otppi.wsgi.server import WebServer
 from tests import needs
 from tests.gateway_under_test import USER, Sim
@@ -126,6 +128,13 @@ def test_what_is_not_accepted_says_so_beside_its_field(pages, fresh, given, fiel
     assert not administrators(pages)
 
 
+def test_all_that_is_not_accepted_is_said_at_once(pages, fresh):
+    wrong = {"user": "a:b", "password": "short", "again": "other", "phone": "12ab", "email": "x" * 255}
+    page = fresh.post("/setup", wrong)
+    assert set(re.findall(r'id="([a-z]+)-error"', page.text)) == set(wrong)
+    assert not administrators(pages)
+
+
 def test_what_was_typed_stays_text(fresh):
     page = fresh.post("/setup", {**FIRST, "user": '"><script>x</script>', "again": "other"})
     assert page.value_of("user") == '"><script>x</script>'
@@ -181,7 +190,7 @@ def first(tmp_path, clock):
 
 
 def make(first, secret="", address="192.0.2.7", **given):
-    wanted = {"phone": "", "email": "", "language": "en", "is_beside": False, **given}
+    wanted = {"again": PASSWORD, "phone": "", "email": "", "language": "en", "is_beside": False, **given}
     return first.make("owner", PASSWORD, address=address, secret=secret, **wanted)
 
 
@@ -307,7 +316,22 @@ def test_name_country_code_and_time_zone_are_saved_together_or_not_at_all(pages,
     assert store.get(GeneralSettings).device_name == "Kasir 1"
     assert store.get(SmsSettings).country_code == "60"
     assert store.get(ClockSettings).time_zone == "Asia/Makassar"
-    assert "<option selected>Asia/Makassar" in owner.get("/setup/device").text
+    shown = owner.get("/setup/device").text
+    assert '<option value="Asia/Makassar" selected>Central Indonesia (WITA): Makassar<' in shown
+
+
+def test_all_that_is_wrong_with_the_device_is_said_at_once(owner):
+    wrong = {"general.device_name": "", "sms.country_code": "0", "clock.time_zone": "nowhere"}
+    refused = owner.post("/setup/device", wrong)
+    assert refused.status == 422
+    assert refused.text.count("is-invalid") == 3
+
+
+def test_the_list_of_time_zones_begins_at_home_and_has_places_only(owner):
+    zones = re.findall(r'<option value="([^"]+)"', owner.get("/setup/device").text)
+    assert zones[:4] == ["Asia/Jakarta", "Asia/Pontianak", "Asia/Makassar", "Asia/Jayapura"]
+    assert {"Asia/Singapore", "UTC"} < set(zones)
+    assert not {"Factory", "localtime", "EST"} & set(zones)
 
 
 # -- the first modem
@@ -384,8 +408,14 @@ def test_a_test_message_that_was_not_sent_says_why(owner):
     assert refused.status == 422
     assert 'class="alert alert-danger"' in refused.text
     assert refused.value_of("number") == "6280000000001"
-    wrong = owner.post("/setup/modem/test", {"number": "no number", "modem": ""})
-    assert "not part of a phone number" in wrong.visible
+
+
+def test_what_is_wrong_with_the_number_of_a_test_message_stands_beside_it(owner):
+    wrong = owner.post("/setup/modem/test", {"number": "abc", "modem": ""})
+    reason = re.search(r'id="number-error">([^<]*)<', wrong.text)[1]
+    assert "not part of a phone number" in reason
+    assert "data.receiver" not in wrong.text
+    assert wrong.value_of("number") == "abc"
 
 
 # -- the first API user, and the programs for it
@@ -393,6 +423,7 @@ def test_a_test_message_that_was_not_sent_says_why(owner):
 
 def made(owner, **given):
     page = owner.post("/setup/api", {"user": "shop2", "receiver": NUMBER, **given})
+    page = owner.follow(page) if page.status == 303 else page
     programs = re.findall(r'<pre [^>]*id="([a-z-]+)"[^>]*>(.*?)</pre>', page.text, re.DOTALL)
     return page, {name: html.unescape(text) for name, text in programs}
 
@@ -409,6 +440,52 @@ def test_the_password_is_made_by_the_device_and_shown_once(pages, owner):
     assert (again.status, password in again.text) == (400, False)
     assert "there is one of this name already" in again.visible
     assert password not in owner.get("/setup/api").text
+
+
+MADE = "/setup/api/made?user=shop2"
+
+
+def test_the_page_with_the_password_can_be_loaded_again_in_the_same_session(pages, owner):
+    page, programs = made(owner)
+    password = re.search(r'id="api-password">([^<]+)<', page.text)[1]
+    assert programs["php"] in html.unescape(owner.get(MADE).text)
+    for other in (admin_client(pages, "second"), admin_client(pages)):
+        shown = other.get(MADE)
+        assert (shown.status, password in shown.text) == (200, False)
+        assert "cannot be shown again" in shown.visible
+        assert "PASSWORD" in shown.visible
+    assert owner.get("/setup/api/made?user=nobody").location == "/setup/api"
+
+
+def test_a_password_that_nobody_kept_is_made_anew(pages, owner):
+    made(owner)
+    before = pages.gateway.store.items(ApiUser)["shop2"].password
+    page = owner.follow(owner.post("/setup/api/password", {"user": "shop2"}))
+    password = re.search(r'id="api-password">([^<]+)<', page.text)[1]
+    assert pages.gateway.store.items(ApiUser)["shop2"].password != before
+    assert verify_password(password, pages.gateway.store.items(ApiUser)["shop2"].password)
+    assert owner.post("/setup/api/password", {"user": "nobody"}).location == "/setup/api"
+    assert "nobody" not in pages.gateway.store.items(ApiUser)
+
+
+def test_a_password_is_held_for_ten_minutes_and_no_longer(clock):
+    held, made = ShownOnce(clock), MadePassword(user="till", password=PASSWORD)
+    held.hold("session", made)
+    clock.advance(599)
+    assert held.look("session", "till") == made
+    clock.advance(2)
+    assert held.look("session", "till") is None
+
+
+def test_only_the_last_password_of_a_session_and_those_of_few_sessions_are_held(clock):
+    held = ShownOnce(clock)
+    for number in range(30):
+        held.hold(f"session{number}", MadePassword(user="till", password=PASSWORD))
+    seen = [number for number in range(30) if held.look(f"session{number}", "till")]
+    assert seen == list(range(10, 30))
+    held.hold("session29", MadePassword(user="other", password=PASSWORD))
+    assert held.look("session29", "till") is None
+    assert held.look("session29", "other")
 
 
 @pytest.mark.parametrize(
@@ -487,10 +564,16 @@ def test_the_wifi_is_changed_on_trial(pages, owner):
     refused = owner.post("/setup/wifi", {**given, "wlan.passphrase": "short"})
     assert refused.status == 422
     assert "short" not in refused.text.replace("shorter", "")
+    assert "must be 8 to 63 letters, digits or signs of a US keyboard" in refused.visible
     assert pages.gateway.store.get(WlanSettings).ssid == ""
-    assert owner.post("/setup/wifi", given).location == "/network/trial"
+    told = owner.post("/setup/wifi", given)
+    assert told.location.startswith("/network/trial?after=")
     network = pages.gateway.appliance.network
+    # From the first moment on the page waits for the change; it never says that there is none.
+    page = owner.follow(told)
+    assert "as it was set" not in page.visible
     pages.wait_until(network.trial)
+    pages.wait_until(lambda: "Keep this network" in owner.follow(told).visible)
     assert "waits for its confirmation" in owner.get("/setup/wifi").visible
     link = f"/network/confirm/{network.trial()['token']}"
     pages.wait_until(lambda: AdminClient(pages.admin_port).post(link).status == 200)
@@ -501,3 +584,12 @@ def test_the_wifi_is_changed_on_trial(pages, owner):
 def test_a_wifi_that_is_left_as_it_is_is_not_tried(pages, owner):
     given = {"wlan.ssid": "", "wlan.passphrase": "", "wlan.country": "ID"}
     assert owner.post("/setup/wifi", given).location == "/setup/done"
+
+
+def test_the_wifi_step_shows_what_the_wifi_is_called_now(pages, owner):
+    network = pages.gateway.appliance.network
+    pages.wait_until(lambda: any(one["mode"] == "ap" for one in network.show()["interfaces"]))
+    page = owner.get("/setup/wifi")
+    born = re.search(r'name="wlan.ssid"[^>]* placeholder="([^"]+)"', page.text)[1]
+    assert born == pages.gateway.appliance.born().ssid
+    assert page.value_of("wlan.ssid") == ""

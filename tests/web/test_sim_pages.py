@@ -165,3 +165,10 @@ def test_a_viewer_has_no_such_page(viewer):
     assert viewer.get("/modems/m0/sim").status == 403
     for path in ("sim/enter", "test", "scan", "register", "redial"):
         assert viewer.post(f"/modems/m0/{path}", {"pin": "1234"}).status == 403
+
+
+def test_it_is_said_where_writing_the_imei_is_switched_on(pages, owner):
+    link = '<a href="/settings/general#f-general.imei_writing">'
+    assert link in owner.get("/modems/m0/sim").text
+    pages.gateway.store.update(GeneralSettings, {"imei_writing": True})
+    assert link not in owner.get("/modems/m0/sim").text

@@ -7,9 +7,8 @@ import re
 import secrets
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
-from zoneinfo import available_timezones
 
 from otppi.gateway.first_administrator import FirstAdministrator
 from otppi.gateway.rights import Role
@@ -17,9 +16,11 @@ from otppi.model.errors import BadRequest, HostError, OtpPiError, SettingsError,
 from otppi.model.modems import ModemState
 from otppi.model.number import parse_number
 from otppi.model.operators import OPERATORS
-from otppi.web import forms
+from otppi.web import forms, sending, zones
 from otppi.web.modem_words import standing
+from otppi.web.pages import network
 from otppi.web.pages.access import let_in
+from otppi.web.shown_once import MadePassword, ShownOnce
 from otppi.web.site import SETUP, Response, Visit, get, post
 from otppi.web.snippets import EXAMPLE_RECEIVER, SAFE_USER, api_addresses, snippets
 from otppi.web.words import N_
@@ -28,8 +29,7 @@ _DEVICE, _MODEM, _API, _WIFI, _DONE = (
     f"{SETUP}/{name}" for name in ("device", "modem", "api", "wifi", "done")
 )
 _TRIAL = "/network/trial"
-_INDONESIAN_ZONES = ("Asia/Jakarta", "Asia/Pontianak", "Asia/Makassar", "Asia/Jayapura")
-_SENT = "0000"
+_API_MADE = f"{_API}/made"
 
 
 @dataclass(frozen=True)
@@ -67,11 +67,10 @@ def make(visit: Visit) -> Response:
         return visit.redirect("/")
     user = visit.form("user").strip()
     try:
-        if visit.form("password") != visit.form("again"):
-            raise BadRequest("again", "The two passwords are not the same.")
         is_made = _first_administrator(visit).make(
             user,
             visit.form("password"),
+            again=visit.form("again"),
             phone=visit.form("phone").strip(),
             email=visit.form("email").strip(),
             language=visit.words.language,
@@ -110,7 +109,7 @@ def _first_administrator(visit: Visit) -> FirstAdministrator:
 
 # ---- name, country code, time -------------------------------------------------------------------------------------
 
-_DEVICE_FIELDS = (("general", "device_name"), ("sms", "country_code"))
+_DEVICE_FIELDS = (("general", "device_name"), ("sms", "country_code"), ("clock", "time_zone"))
 
 
 def ask_device(visit: Visit) -> Response:
@@ -120,8 +119,9 @@ def ask_device(visit: Visit) -> Response:
 
 def take_device(visit: Visit) -> Response:
     """Save name, country code and time zone; set the clock if that was asked for."""
-    names = ("general.device_name", "sms.country_code", "clock.time_zone")
-    given = {name: visit.form(name).strip() for name in names}
+    given = {
+        name: visit.form(name).strip() for name in (f"{section}.{name}" for section, name in _DEVICE_FIELDS)
+    }
     try:
         visit.call("settings.set", values=given)
     except OtpPiError as error:
@@ -141,15 +141,14 @@ def _device(
     given: Mapping[str, str] | None = None,
     errors: Mapping[str, str] | None = None,
 ) -> Response:
+    *fields, zone = zones.offered(visit, _fields(visit, _DEVICE_FIELDS, given, errors))
     return _step(
         visit,
         _DEVICE,
         "setup_device.html",
         status,
-        fields=_fields(visit, _DEVICE_FIELDS, given, errors),
-        zone=(given or {}).get("clock.time_zone") or visit.call("settings.get", path="clock.time_zone"),
-        indonesian_zones=_INDONESIAN_ZONES,
-        other_zones=sorted(available_timezones() - set(_INDONESIAN_ZONES)),
+        fields=fields,
+        zone=zone,
         now_s=time.time(),
         errors=errors or {},
     )
@@ -262,29 +261,62 @@ def make_api_user(visit: Visit) -> Response:
             raise BadRequest("user", "has 1 to 64 letters, digits, dots, hyphens and underscores")
         if user in _api_users(visit):
             raise BadRequest("user", "there is one of this name already")
-        digits = _digits(visit, receiver) if receiver else EXAMPLE_RECEIVER
-        password = secrets.token_urlsafe(18)
+        digits = _digits(visit, receiver) if receiver else ""
+        password = _new_password()
         visit.call("api_user.add", user=user, password=password)
     except OtpPiError as error:
         return _api(visit, error.status, visit.field_errors(error))
+    return _led_to(visit, MadePassword(user=user, password=password, receiver=digits))
+
+
+def make_api_password(visit: Visit) -> Response:
+    """Make another password for an API user."""
+    user = visit.form("user")
+    if user not in _api_users(visit):
+        return visit.redirect(_API)
+    password = _new_password()
+    visit.call("api_user.put", user=user, values={"password": password})
+    return _led_to(visit, MadePassword(user=user, password=password))
+
+
+def show_api_user(visit: Visit) -> Response:
+    """Show the programs that use an API user, for some minutes with the password."""
+    user = visit.query("user")
+    if user not in _api_users(visit) or not re.fullmatch(SAFE_USER, user):
+        return visit.redirect(_API)
+    made = _shown_once(visit).look(visit.session_id, user) or MadePassword(user=user, password="")
     plain, encrypted = api_addresses(visit)
     return _step(
         visit,
         _API,
         "setup_api_made.html",
         user=user,
-        password=password,
+        password=made.password,
         plain=plain,
         encrypted=encrypted,
-        is_example=not receiver,
+        is_example=not made.receiver,
         programs=snippets(
             url=plain or encrypted,
             user=user,
-            password=password,
-            receiver=digits,
+            password=made.password or "PASSWORD",
+            receiver=made.receiver or EXAMPLE_RECEIVER,
             message=visit.words("Your code is %s"),
         ),
     )
+
+
+def _led_to(visit: Visit, made: MadePassword) -> Response:
+    _shown_once(visit).hold(visit.session_id, made)
+    return visit.redirect(f"{_API_MADE}?user={made.user}")
+
+
+def _shown_once(visit: Visit) -> ShownOnce:
+    shown_once: ShownOnce = visit.site.facts["shown_once"]
+    return shown_once
+
+
+def _new_password() -> str:
+    return secrets.token_urlsafe(18)
 
 
 def _api(visit: Visit, status: int = 200, errors: Mapping[str, str] | None = None) -> Response:
@@ -333,7 +365,7 @@ def take_wifi(visit: Visit) -> Response:
         visit.call("settings.set", values=values)
     except SettingsError as error:
         return _wifi(visit, error.status, given, visit.place_errors(error))
-    return visit.redirect(way)
+    return visit.redirect(way or _DONE)
 
 
 def _wifi(
@@ -342,17 +374,26 @@ def _wifi(
     given: Mapping[str, str] | None = None,
     errors: Mapping[str, str] | None = None,
 ) -> Response:
+    ssid, *others = _fields(visit, _WIFI_FIELDS, given, errors)
     return _step(
         visit,
         _WIFI,
         "setup_wifi.html",
         status,
-        fields=_fields(visit, _WIFI_FIELDS, given, errors),
+        fields=[replace(ssid, placeholder=_present_ssid(visit)), *others],
         minutes=round(visit.call("settings.get", path="network.confirm_s") / 60),
         trial=visit.call("network.trial"),
         trial_page=_TRIAL,
         errors=errors or {},
     )
+
+
+def _present_ssid(visit: Visit) -> str:
+    try:
+        interfaces = visit.call("network.show")["interfaces"]
+    except OtpPiError:
+        return ""
+    return next((one["ssid"] for one in interfaces if one["mode"] == "ap"), "")
 
 
 # Address, the function without which it is of no use, icon, title, why.
@@ -456,6 +497,8 @@ ROUTES = (
     post(f"{_MODEM}/test", send_test),
     get(_API, ask_api_user, Role.OWNER),
     post(_API, make_api_user),
+    get(_API_MADE, show_api_user, Role.OWNER),
+    post(f"{_API}/password", make_api_password),
     get(_WIFI, ask_wifi, Role.OWNER),
     post(_WIFI, take_wifi),
     get(_DONE, show_end, Role.OWNER),

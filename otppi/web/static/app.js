@@ -142,7 +142,7 @@ const STREAM_AGAIN_MS = 60000;
 const REFRESH_PAUSE_MS = 1000;
 const LEVELS = { good: "success", note: "info", warn: "warning", bad: "danger" };
 
-function notice({ level, text }) {
+export function notice({ level, text }) {
   const box = document.createElement("div");
   box.className = `alert alert-${LEVELS[level] ?? "info"} alert-dismissible`;
   box.setAttribute("role", "status");
@@ -247,9 +247,9 @@ if (document.body.dataset.live !== undefined) {
   else if (!document.hidden) listen();
   // A browser has six connections for all pages of a device; one that nobody looks at gives its own back.
   document.addEventListener("visibilitychange", () => {
-    if (polls || isOver) return;
+    if (isOver) return;
     if (document.hidden) stream?.close();
-    else if (!stream || stream.readyState === EventSource.CLOSED) listen();
+    else if (!polls && (!stream || stream.readyState === EventSource.CLOSED)) listen();
   });
   addEventListener("pagehide", () => stream?.close());
 }
