@@ -26,7 +26,7 @@ const NEVER = /new-password|current-password|one-time-code/;
 const KINDS = ["hidden", "password", "file", "submit", "button", "reset", "image", "fieldset"];
 
 const here = location.pathname + location.search;
-const putBackText = document.body.dataset.putBack; // only where somebody is logged in
+const { putBack: putBackText, user } = document.body.dataset; // only where somebody is logged in
 
 const isKept = (field) =>
   field.name && !KINDS.includes(field.type) && field.dataset.secret === undefined && !NEVER.test(field.autocomplete);
@@ -53,7 +53,7 @@ function put(field, value) {
 function keep(form) {
   const action = form.getAttribute("action");
   const values = fieldsOf(form).map((field) => [field.name, valueOf(field)]);
-  const typed = { path: here, action, which: formsLike(action).indexOf(form), values };
+  const typed = { user, path: here, action, which: formsLike(action).indexOf(form), values };
   try {
     sessionStorage.setItem(KEY, JSON.stringify(typed));
   } catch {
@@ -90,6 +90,6 @@ if (putBackText !== undefined) {
   if (location.hash === PUT_BACK) {
     history.replaceState(history.state, "", here);
     // The scripts of the page hear of it as if somebody typed.
-    if (typed?.path === here) addEventListener("load", () => putBack(typed));
+    if (typed?.path === here && typed.user === user) addEventListener("load", () => putBack(typed));
   }
 }
