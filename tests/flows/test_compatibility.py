@@ -279,7 +279,7 @@ def test_a_port_that_another_program_holds_does_not_stop_the_rest_and_is_taken_w
     with socket.create_server(("127.0.0.1", 0)) as holder:
         port = holder.getsockname()[1]
         one = gateway(modems=(), api={"http_port": port})
-        assert one.http("GET", "/", port=one.admin_port).status == 200
+        assert one.http("GET", "/healthz", port=one.admin_port).status == 200
         assert {"rest": f"port {port} on 127.0.0.1: Address already in use"}.items() <= dict(
             one.gateway.listeners.problems()
         ).items()
