@@ -53,6 +53,7 @@ FILLED: Mapping[str, Fill] = {
 EMPTY: Mapping[str, int] = {
     "/backup/restore": 303,  # before a file was given
     "/backup/old-device/plan": 303,
+    "/setup/api/made": 303,  # before there is a user whose password it shows
     "/jobs/<job_id:re:[0-9a-f]+>": 303,  # the result of the work has a page of its own
     "/logs/journal": 404,  # a desk has none
 }
