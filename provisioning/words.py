@@ -15,6 +15,7 @@ import io
 import re
 import sys
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 from babel.messages.catalog import Catalog
@@ -58,6 +59,7 @@ _LEFT_OUT = (
     *("redaction", "reset_apply", "rtc.py", "ruleset.py", "section.py", "tune.py"),
 )
 _LEAST_LETTERS = 3
+_NO_DATE = datetime(2026, 1, 1, tzinfo=UTC)  # dates would make every run a change
 # Calls, classes and tables whose single words are shown.
 _CALLS = frozenset({"Check", "_check", "_check_ready", "_green", "_last", "_red"})
 _SHOWN_ENUMS = frozenset({"ModemState", "Registration", "Outcome", "ReportOutcome", "Level", "Role"})
@@ -210,7 +212,8 @@ def po_text(catalogue: Catalog) -> bytes:
 
 
 def mo_bytes(catalogue: Catalog) -> bytes:
-    """Return the catalogue as browsers of words read it."""
+    """Return the catalogue as `otppi.web.words` reads it, the same for the same texts."""
+    catalogue.creation_date = catalogue.revision_date = _NO_DATE
     with io.BytesIO() as file:
         write_mo(file, catalogue)
         return file.getvalue()

@@ -32,6 +32,7 @@ def test_a_stick_is_found_by_its_port_for_commands_and_the_others_hear_nothing(s
             "imei": "…7518",
             "used_as": "",
             "problem": "",
+            "is_held": False,
             "why": "Huawei marks interface 2 as one for commands; it answered",
         }
     ]

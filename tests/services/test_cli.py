@@ -189,7 +189,7 @@ def test_what_only_reads_makes_no_folder(tmp_path):
 def test_settings_that_cannot_live_together_are_refused(tmp_path):
     done = otppi(tmp_path, "settings", "set", "api.http_port", "8888")
     assert done.returncode == 1
-    assert "admin.http_port" in done.stderr
+    assert "the port of the admin pages" in done.stderr
     done = otppi(tmp_path, "settings", "set", "api.https_port", "8443")
     assert done.returncode == 1
     assert "admin.https_port" in done.stderr
