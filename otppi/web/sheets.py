@@ -1,13 +1,13 @@
 """Forms of whole sections of settings: saved whole or not at all, and drawn again with what was wrong."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from otppi.model.errors import OtpPiError
 from otppi.web import forms
 from otppi.web.forms import Field
-from otppi.web.site import Visit
+from otppi.web.site import Response, Route, Visit, post
 
 # What hardly anybody has to touch is folded away.
 FOLDED: Mapping[str, frozenset[str]] = {
@@ -211,3 +211,27 @@ def _elsewhere(visit: Visit, place: str, reason: str) -> str:
     setting = next((one["title"] for one in described["settings"] if one["name"] == name), "")
     where = [visit.words.said(one) for one in (described["title"], setting) if one]
     return visit.words("{where}: {reason}", where=", ".join(where), reason=reason)
+
+
+def saving(path: str, section: str, drawn: Callable[[Visit, OtpPiError], Response]) -> tuple[Route, Route]:
+    """Return the routes that save a page of one section and that put it back to its factory values.
+
+    Args:
+        path: The page.
+        section: What it shows.
+        drawn: Draws it again with what was refused.
+    """
+
+    def keep(visit: Visit) -> Response:
+        try:
+            changed = save(visit, (section,))
+        except OtpPiError as error:
+            return drawn(visit, error)
+        text = visit.words("Saved.") if changed else visit.words("There was nothing to change.")
+        return visit.redirect(path, text)
+
+    def reset(visit: Visit) -> Response:
+        visit.call("settings.reset", section=section)
+        return visit.redirect(path, visit.words("These settings are as they came from the factory."))
+
+    return post(path, keep), post(f"{path}/reset", reset)

@@ -13,22 +13,6 @@ def show(visit: Visit) -> Response:
     return _drawn(visit)
 
 
-def save(visit: Visit) -> Response:
-    """Save what it sounds for."""
-    try:
-        changed = sheets.save(visit, _SECTIONS)
-    except OtpPiError as error:
-        return _drawn(visit, error)
-    text = visit.words("Saved.") if changed else visit.words("There was nothing to change.")
-    return visit.redirect("/bell", text)
-
-
-def reset(visit: Visit) -> Response:
-    """Put its settings back to their factory values."""
-    visit.call("settings.reset", section="bell")
-    return visit.redirect("/bell", visit.words("These settings are as they came from the factory."))
-
-
 def test(visit: Visit) -> Response:
     """Sound it."""
     visit.call("bell.test")
@@ -53,8 +37,7 @@ def _drawn(visit: Visit, error: OtpPiError | None = None) -> Response:
 
 ROUTES = (
     get("/bell", show, Role.OPERATOR),
-    post("/bell", save),
-    post("/bell/reset", reset),
+    *sheets.saving("/bell", "bell", _drawn),
     post("/bell/test", test, Role.OPERATOR),
     post("/bell/stop", stop, Role.OPERATOR),
 )

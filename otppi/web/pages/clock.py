@@ -16,22 +16,6 @@ def show(visit: Visit) -> Response:
     return _drawn(visit)
 
 
-def save(visit: Visit) -> Response:
-    """Save zone and time servers."""
-    try:
-        changed = sheets.save(visit, _SECTIONS)
-    except OtpPiError as error:
-        return _drawn(visit, error)
-    text = visit.words("Saved.") if changed else visit.words("There was nothing to change.")
-    return visit.redirect("/clock", text)
-
-
-def reset(visit: Visit) -> Response:
-    """Put zone and time servers back to their factory values."""
-    visit.call("settings.reset", section="clock")
-    return visit.redirect("/clock", visit.words("These settings are as they came from the factory."))
-
-
 def set_time(visit: Visit) -> Response:
     """Set the clock, to what somebody typed or to the time of the browser."""
     wanted = visit.form("moment")
@@ -76,7 +60,6 @@ def _read(epoch_ms: str, moment: str, zone: tzinfo) -> float | None:
 
 ROUTES = (
     get("/clock", show, Role.OWNER),
-    post("/clock", save),
-    post("/clock/reset", reset),
+    *sheets.saving("/clock", "clock", _drawn),
     post("/clock/time", set_time),
 )

@@ -27,22 +27,6 @@ def show(visit: Visit) -> Response:
     return _drawn(visit)
 
 
-def save(visit: Visit) -> Response:
-    """Save switch and limits."""
-    try:
-        changed = sheets.save(visit, _SECTIONS)
-    except OtpPiError as error:
-        return _drawn(visit, error)
-    text = visit.words("Saved.") if changed else visit.words("There was nothing to change.")
-    return visit.redirect("/firewall", text)
-
-
-def reset(visit: Visit) -> Response:
-    """Put switch and limits back to their factory values; the owner's ports stay."""
-    visit.call("settings.reset", section="firewall")
-    return visit.redirect("/firewall", visit.words("These settings are as they came from the factory."))
-
-
 def new_port(visit: Visit) -> Response:
     """Show the form of a port that is to be opened."""
     return _port_form(visit, "")
@@ -175,8 +159,7 @@ def _free_id(visit: Visit, values: Mapping[str, Any]) -> str:
 _ITEM = "<item:path>"
 ROUTES = (
     get("/firewall", show, Role.OWNER),
-    post("/firewall", save),
-    post("/firewall/reset", reset),
+    *sheets.saving("/firewall", "firewall", _drawn),
     get("/firewall/ports/new", new_port, Role.OWNER),
     post("/firewall/ports", save_port),
     post(f"/firewall/ports/{_ITEM}/switch", switch_port),
