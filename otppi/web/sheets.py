@@ -235,3 +235,21 @@ def saving(path: str, section: str, drawn: Callable[[Visit, OtpPiError], Respons
         return visit.redirect(path, visit.words("These settings are as they came from the factory."))
 
     return post(path, keep), post(f"{path}/reset", reset)
+
+
+def item_fields(
+    visit: Visit,
+    section: str,
+    values: Mapping[str, Any],
+    names: Sequence[str],
+    errors: Mapping[str, str] | None,
+) -> list[Field]:
+    """Return the fields of one of many; what was posted stands in them again if there are errors."""
+    return forms.fields_of(
+        visit.call("settings.describe", section=section),
+        values,
+        visit.words,
+        names=names,
+        given=visit.form_items() if errors is not None else None,
+        errors=errors,
+    )

@@ -1,11 +1,10 @@
 """One's own account: data, password, second factor, where one is logged in, and tokens of the admin API."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from otppi.gateway.rights import Role
 from otppi.model.errors import BadRequest, OtpPiError
-from otppi.web import admin_api, forms
+from otppi.web import admin_api, sheets
 from otppi.web.browsers import browser_of
 from otppi.web.site import Response, Visit, get, post
 
@@ -130,25 +129,12 @@ def _drawn(visit: Visit, error: OtpPiError | None = None, part: str = "") -> Res
         status=200 if error is None else error.status,
         title=visit.words("Own account"),
         account=account,
-        fields=_fields(visit, account, errors, is_typed=part == "data"),
+        fields=sheets.item_fields(visit, _SECTION, account, _DATA, errors if part == "data" else None),
         sessions=sessions,
         tokens=visit.call("token.list") if visit.can("token.list") else [],
         roles=[role.value for role in Role],
         note=visit.form("note") if part == "token" else "",
         errors={name: errors if name == part else {} for name in ("data", "password", "totp", "token")},
-    )
-
-
-def _fields(
-    visit: Visit, account: Mapping[str, Any], errors: Mapping[str, str], *, is_typed: bool
-) -> list[forms.Field]:
-    return forms.fields_of(
-        visit.call("settings.describe", section=_SECTION),
-        account,
-        visit.words,
-        names=_DATA,
-        given=visit.form_items() if is_typed else None,
-        errors=errors if is_typed else None,
     )
 
 

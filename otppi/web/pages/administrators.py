@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from otppi.gateway.rights import Role
 from otppi.model.errors import BadRequest, OtpPiError
-from otppi.web import forms
+from otppi.web import sheets
 from otppi.web.browsers import browser_of
 from otppi.web.site import Response, Visit, get, post
 
@@ -113,7 +113,7 @@ def _add(visit: Visit, status: int = 200, errors: Mapping[str, str] | None = Non
         status=status,
         title=visit.words("Add an administrator"),
         user=visit.form("user"),
-        fields=_fields(visit, {"role": Role.VIEWER.value}, _NEW, errors),
+        fields=sheets.item_fields(visit, _SECTION, {"role": Role.VIEWER.value}, _NEW, errors),
         errors=errors or {},
     )
 
@@ -129,21 +129,8 @@ def _change(visit: Visit, status: int = 200, errors: Mapping[str, str] | None = 
         title=visit.words("Administrator {user}", user=user),
         account=account,
         path=_path_of(user),
-        fields=_fields(visit, account, _OF_OTHERS, errors),
+        fields=sheets.item_fields(visit, _SECTION, account, _OF_OTHERS, errors),
         errors=errors or {},
-    )
-
-
-def _fields(
-    visit: Visit, values: Mapping[str, Any], names: tuple[str, ...], errors: Mapping[str, str] | None
-) -> list[forms.Field]:
-    return forms.fields_of(
-        visit.call("settings.describe", section=_SECTION),
-        values,
-        visit.words,
-        names=names,
-        given=visit.form_items() if errors is not None else None,
-        errors=errors,
     )
 
 

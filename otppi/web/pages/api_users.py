@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from otppi.gateway.rights import Role
 from otppi.model.errors import BadRequest, OtpPiError
-from otppi.web import forms
+from otppi.web import sheets
 from otppi.web.site import Response, Visit, get, post
 from otppi.web.snippets import EXAMPLE_RECEIVER, SAFE_USER, api_addresses, snippets
 from otppi.web.words import N_
@@ -107,7 +107,7 @@ def _add(visit: Visit, status: int = 200, errors: Mapping[str, str] | None = Non
         status=status,
         title=visit.words("Add an API user"),
         user=visit.form("user"),
-        fields=_fields(visit, {}, errors),
+        fields=sheets.item_fields(visit, _SECTION, {}, _CONTACT, errors),
         errors=errors or {},
     )
 
@@ -123,7 +123,7 @@ def _change(visit: Visit, status: int = 200, errors: Mapping[str, str] | None = 
         title=visit.words("API user {user}", user=user),
         account=account,
         path=_path_of(user),
-        fields=_fields(visit, account, errors),
+        fields=sheets.item_fields(visit, _SECTION, account, _CONTACT, errors),
         errors=errors or {},
         **_usage(visit, user, password=""),
     )
@@ -157,17 +157,6 @@ def _usage(visit: Visit, user: str, password: str) -> dict[str, Any]:
         # What old devices called an account may end a quotation in a program.
         "programs": programs if re.fullmatch(SAFE_USER, user) else None,
     }
-
-
-def _fields(visit: Visit, values: Mapping[str, Any], errors: Mapping[str, str] | None) -> list[forms.Field]:
-    return forms.fields_of(
-        visit.call("settings.describe", section=_SECTION),
-        values,
-        visit.words,
-        names=_CONTACT,
-        given=visit.form_items() if errors is not None else None,
-        errors=errors,
-    )
 
 
 ROUTES = (
