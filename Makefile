@@ -53,8 +53,8 @@ words: setup ## Gather the texts of the pages into the Indonesian catalogue, and
 lock: ## Write the lock files anew; newer versions with LOCK=--upgrade or LOCK="--upgrade-package NAME"
 	python3 -m venv build/uv
 	build/uv/bin/python -m pip install --quiet --disable-pip-version-check --only-binary :all: uv==$(UV_VERSION)
-	$(COMPILE) --extra dev --output-file requirements-dev.lock
-	$(COMPILE) --constraint requirements-dev.lock --output-file requirements.lock
+	$(COMPILE) --extra device --extra dev --output-file requirements-dev.lock
+	$(COMPILE) --extra device --constraint requirements-dev.lock --output-file requirements.lock
 
 deb: setup ## Build the Debian package (provisioning/README.md); ARCHITECTURE=arm64 for another machine
 	@provisioning/package.sh $(ARCHITECTURE)
