@@ -171,8 +171,8 @@ class Commands:
         except ValueError as error:
             raise BadRequest("data.receiver", str(error)) from None
 
-    def message_life(self, fields: Fields) -> Deadline:
-        """Say until when a message is worth sending; for ever if the caller set no time."""
+    def message_life(self, fields: Fields, held_s: float) -> Deadline:
+        """Say until when a message that came so long ago is worth sending; for ever if the caller set no time."""
         expiration_s, date_time_s = fields.time_s(_EXPIRATION), _lenient_time_s(fields)
         general = self._general()
         offset_s = general.expiration_offset_ms / 1000
@@ -181,30 +181,37 @@ class Commands:
         if expiration_s is None and date_time_s is not None:
             # The documented rule for senders that set no expiration: date_time plus an offset.
             expiration_s = date_time_s + offset_s
-        life_s = self._life_s(expiration_s or 0.0, date_time_s, offset_s)
+        life_s = self._life_s(expiration_s or 0.0, date_time_s, offset_s, held_s)
         if life_s <= 0:
             if general.drop_expired:
                 raise MessageExpired("the message expired before it came here")
             return Deadline.never(self._clock)
         return Deadline.after(self._clock, life_s)
 
-    def code_life(self, fields: Fields) -> Deadline:
-        """Say until when a code is valid."""
+    def code_life(self, fields: Fields, held_s: float) -> Deadline:
+        """Say until when a code that was asked for so long ago is valid."""
         expiration_s = fields.time_s(_EXPIRATION)
         settings = self._otp()
         if expiration_s is None:
-            return Deadline.after(self._clock, settings.default_life_s)
-        life_s = self._life_s(expiration_s, _lenient_time_s(fields), settings.default_life_s)
+            life_s = settings.default_life_s - held_s
+        else:
+            life_s = self._life_s(expiration_s, _lenient_time_s(fields), settings.default_life_s, held_s)
         if life_s <= 0:
             raise MessageExpired("the code expired before it was made")
         return Deadline.after(self._clock, min(life_s, settings.max_life_s))
 
-    def _life_s(self, expiration_s: float, date_time_s: float | None, default_s: float) -> float:
+    def _life_s(
+        self, expiration_s: float, date_time_s: float | None, default_s: float, held_s: float
+    ) -> float:
         if self._clock.wall_is_trusted():
             return expiration_s - self._clock.wall_s()
         if date_time_s is not None:
-            return expiration_s - date_time_s
-        return default_s
+            return expiration_s - date_time_s - held_s
+        return default_s - held_s
+
+
+def _held_s(origin: Origin) -> float:
+    return origin.arrival.held_s if origin.arrival is not None else 0.0
 
 
 def _lenient_time_s(fields: Fields) -> float | None:
@@ -233,13 +240,15 @@ def _read_message(commands: Commands, origin: Origin, name: str, fields: Fields)
     if name in {"send-email", "send-mail"} and not isinstance(receiver, EmailAddress):
         raise BadRequest("data.receiver", "is not an e-mail address")
     token = fields.text(_ID) or fields.text(_OPTIONAL_REFERENCE) or str(fields.raw("date_time") or "")
+    if not token and origin.arrival is not None:
+        token = origin.arrival.token
     return SendMessage(
         origin=origin,
         command=name,
         receiver=receiver,
         text=fields.text(_MESSAGE),
         subject=fields.text(_SUBJECT),
-        life=commands.message_life(fields),
+        life=commands.message_life(fields, _held_s(origin)),
         modem="" if isinstance(receiver, EmailAddress) else fields.text(_ONLY_MODEM),
         repeat_token=token[:256],
     )
@@ -261,7 +270,7 @@ def _read_request_otp(commands: Commands, origin: Origin, name: str, fields: Fie
         receiver=commands.number_or_email(fields, may_be_email=True),
         template=template,
         params=_params(fields),
-        life=commands.code_life(fields),
+        life=commands.code_life(fields, _held_s(origin)),
         subject=fields.text(_SUBJECT),
         web_host=web_host,
         app_hash=app_hash,

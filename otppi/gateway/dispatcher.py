@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from typing import TypeVar
 
 from otppi.contracts.sms import ModemDirectory, OutgoingSms, Priority, UssdSender
 from otppi.gateway.blocklist import BlockList
@@ -11,17 +12,19 @@ from otppi.gateway.limits import RateLimits
 from otppi.gateway.otp import OtpStore
 from otppi.gateway.otp_message import fill
 from otppi.gateway.policy import SmsSettings
-from otppi.gateway.repeats import Earlier, Repeats
+from otppi.gateway.repeats import Earlier, First, Outcome, Repeats
 from otppi.lib.clock import Clock
 from otppi.lib.deadline import Deadline
 from otppi.model.errors import (
     BadRequest,
+    EarlierError,
     NoEmailAccount,
+    OtpError,
     OtpPiError,
     OutcomeUnknown,
-    SendFailed,
     TooManyRequests,
     UnknownModem,
+    UssdFailed,
 )
 from otppi.model.number import Number
 from otppi.model.requests import (
@@ -50,6 +53,8 @@ from otppi.model.results import (
     UssdReply,
 )
 from otppi.model.sms_text import SmsText, code_text
+
+R = TypeVar("R", SmsReceipt, OtpSent, OtpVerified, UssdReply)
 
 _DIGITS = "0000000000"  # stands for a code where only the length of the text matters
 
@@ -92,15 +97,14 @@ class Dispatcher:
             case RequestOtp():
                 return self._request_otp(request)
             case VerifyOtp():
-                self._otp.verify(request.reference, _key(request.receiver), request.params, request.code)
-                return OtpVerified()
+                return self._verify_otp(request)
             case BlockNumber():
                 self._blocklist.set([request.number], blocked=request.blocked)
                 return BlockListChanged()
             case ListModems():
                 return ModemList(modems=self._directory.snapshot())
             case RequestUssd():
-                return self._ask_network(request.modem, request.ussd_code, request.origin)
+                return self._request_ussd(request)
             case CancelUssd():
                 self._ask_network(request.modem, "", request.origin)
                 return UssdCancelled()
@@ -121,41 +125,80 @@ class Dispatcher:
         )
         if not request.repeat_token:
             return self._delivery.deliver(sms, request.life)
-        return self._send_once(request, sms)
-
-    def _send_once(self, request: SendMessage, sms: OutgoingSms) -> SmsReceipt:
-        """Send a message that its caller named; the same one again gets the first outcome."""
         key = self._repeats.key(
-            request.origin, request.command, sms.number.digits, request.repeat_token, request.text
+            request.origin, request.command, number.digits, request.repeat_token, request.text
         )
-        # What was in flight when the service died: a second copy of a code does no harm, a missing one does.
-        is_critical = sms.priority is Priority.TIME_CRITICAL
-        seen = self._repeats.begin(key, request.life.remaining_s, retry_interrupted=is_critical)
+        arrival = request.origin.arrival
+        return self._once(
+            key,
+            request.life.remaining_s,
+            lambda first: self._delivery.deliver(replace(sms, before_submit=first.submitted), request.life),
+            _receipt,
+            # What was in flight when the service died: a second copy of a code does no harm, a missing one does.
+            retry_interrupted=sms.priority is Priority.TIME_CRITICAL,
+            is_another=arrival is not None
+            and not arrival.is_repeat
+            and request.repeat_token == arrival.token,
+        )
+
+    def _once(
+        self,
+        key: bytes,
+        life_s: float,
+        do: Callable[[First], R],
+        again: Callable[[Outcome], R],
+        *,
+        retry_interrupted: bool = False,
+        is_another: bool = False,
+    ) -> R:
+        """Do something that must not be done twice; who comes with the same key again gets the first outcome."""
+        seen = self._repeats.begin(key, life_s, retry_interrupted=retry_interrupted, is_another=is_another)
         if isinstance(seen, Earlier):
             # The first may live longer than its repeat, and its end is the end of both.
-            return _first_outcome(seen, Deadline.after(self._clock, self._settings().longest_wait_s))
+            deadline = Deadline.after(self._clock, self._settings().longest_wait_s)
+            return again(_first_outcome(seen, deadline))
         try:
-            receipt = self._delivery.deliver(replace(sms, before_submit=seen.submitted), request.life)
-        except OutcomeUnknown as error:
-            seen.finished({"code": error.code, "error": str(error)})
+            result = do(seen)
+        except (OutcomeUnknown, OtpError, UssdFailed) as error:
+            seen.finished(_refusal(error))
             raise
         except OtpPiError as error:
-            seen.forget(
-                {"code": error.code, "error": str(error)}
-            )  # surely not sent: the next try is a fresh one
+            seen.forget(_refusal(error))  # surely not done: the next try is a fresh one
             raise
         except BaseException:
             # A fault of ours: nobody may wait for this one's end, and nobody knows it.
-            seen.finished({"code": OutcomeUnknown.code, "error": "internal error"})
+            seen.finished(_refusal(OutcomeUnknown("internal error")))
             raise
-        seen.finished(asdict(receipt))
-        return receipt
+        seen.finished(_outcome(result))
+        return result
+
+    def _once_for_broker(
+        self,
+        request: RequestOtp | VerifyOtp | RequestUssd,
+        life_s: float,
+        do: Callable[[First | None], R],
+        again: Callable[[Outcome], R],
+    ) -> R:
+        """Do what any caller may ask for anew, once for each message of a broker that hands one over again."""
+        arrival = request.origin.arrival
+        if arrival is None:
+            return do(None)
+        key = self._repeats.key(request.origin, request.command, "", arrival.token)
+        return self._once(key, life_s, do, again, is_another=not arrival.is_repeat)
 
     def _request_otp(self, request: RequestOtp) -> OtpSent:
         number = self._phone(request.receiver)
         if number.is_short_code:
             raise BadRequest("data.receiver", "a code cannot be sent to a short code")
         self._coded(fill(request.template, _DIGITS, request.web_host, request.app_hash))
+        return self._once_for_broker(
+            request,
+            request.life.remaining_s,
+            lambda first: self._send_code(request, number, first),
+            lambda outcome: OtpSent(receipt=_receipt(outcome), life_s=math.ceil(request.life.remaining_s)),
+        )
+
+    def _send_code(self, request: RequestOtp, number: Number, first: First | None) -> OtpSent:
         key = _key(number)
         issued = self._otp.issue(request.reference, key, request.params, request.life.remaining_s)
         try:
@@ -163,6 +206,12 @@ class Dispatcher:
         except TooManyRequests:
             self._otp.revoke(request.reference, issued.token)
             raise
+
+        def submitted() -> None:
+            self._otp.submitted(request.reference, issued.token)
+            if first is not None:
+                first.submitted()
+
         text = fill(request.template, issued.code, request.web_host, request.app_hash)
         sms = OutgoingSms(
             number=number,
@@ -170,7 +219,7 @@ class Dispatcher:
             origin=request.origin,
             priority=Priority.TIME_CRITICAL,
             validity_s=issued.life_s,
-            before_submit=lambda: self._otp.submitted(request.reference, issued.token),
+            before_submit=submitted,
         )
         try:
             receipt = self._delivery.deliver(sms, request.life)
@@ -181,6 +230,21 @@ class Dispatcher:
             self._limits.give_back(taken)
             raise
         return OtpSent(receipt=receipt, life_s=math.ceil(issued.life_s))
+
+    def _verify_otp(self, request: VerifyOtp) -> OtpVerified:
+        def verify(_: First | None) -> OtpVerified:
+            self._otp.verify(request.reference, _key(request.receiver), request.params, request.code)
+            return OtpVerified()
+
+        return self._once_for_broker(request, math.inf, verify, lambda _: OtpVerified())
+
+    def _request_ussd(self, request: RequestUssd) -> UssdReply:
+        def dial(first: First | None) -> UssdReply:
+            if first is not None:
+                first.submitted()
+            return self._ask_network(request.modem, request.ussd_code, request.origin)
+
+        return self._once_for_broker(request, math.inf, dial, _forgotten_reply)
 
     def _ask_network(self, modem_name: str, text: str, origin: Origin) -> UssdReply:
         modem_id = self._modem_id(modem_name)
@@ -218,17 +282,37 @@ def _key(receiver: Receiver) -> str:
     return receiver.address.lower() if isinstance(receiver, EmailAddress) else receiver.digits
 
 
-def _first_outcome(earlier: Earlier, deadline: Deadline) -> SmsReceipt:
-    """Answer a repeat as its first was answered, waiting for it if it is still under way."""
+def _first_outcome(earlier: Earlier, deadline: Deadline) -> Outcome:
+    """Return what came of the first, waiting for it if it is still under way; raises what it was refused with."""
     outcome = earlier.wait(deadline)
     if outcome is None:
         raise OutcomeUnknown("the same message is on its way, or was, and its outcome is not known")
-    if "code" not in outcome:
-        return SmsReceipt(**{**outcome, "references": tuple(outcome["references"])})
-    if outcome["code"] == OutcomeUnknown.code:
-        raise OutcomeUnknown(outcome["error"])
-    # The first surely failed a moment ago; this caller may try afresh like the first one may.
-    raise SendFailed(outcome["error"])
+    if "code" in outcome:
+        raise EarlierError(outcome["code"], outcome["error"])
+    return outcome
+
+
+def _refusal(error: OtpPiError) -> Outcome:
+    return {"code": error.code, "error": str(error)}
+
+
+def _outcome(result: SmsReceipt | OtpSent | OtpVerified | UssdReply) -> Outcome:
+    """Return what a repeat is told; no text and no number is in it."""
+    match result:
+        case SmsReceipt():
+            return asdict(result)
+        case OtpSent():
+            return asdict(result.receipt)
+        case _:
+            return {}
+
+
+def _receipt(outcome: Outcome) -> SmsReceipt:
+    return SmsReceipt(**{**outcome, "references": tuple(outcome["references"])})
+
+
+def _forgotten_reply(_: Outcome) -> UssdReply:
+    raise OutcomeUnknown("the code was dialled, and what the network said is not kept")
 
 
 def _validity_s(life: Deadline) -> float | None:

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from otppi.gateway import answers
@@ -26,6 +26,7 @@ class Answer:
 
     document: Mapping[str, Any] = field(repr=False)
     error: OtpPiError | None = None
+    inner: "tuple[Answer, ...]" = field(default=(), repr=False)  # to each request of a list, in their order
 
 
 class Door:
@@ -63,10 +64,12 @@ class Door:
             return Answer(answers.failure(_name(document), error), error)
         # One caller holds its thread for one wait, however many requests it brings.
         until_s = time.monotonic() + self._longest_list_s()
-        all_answers = [
-            self._refuse_nesting(one) or self._refuse_late(one, until_s) or self.answer(one, origin)
-            for one in inner
-        ]
+        all_answers = tuple(
+            self._refuse_nesting(one)
+            or self._refuse_late(one, until_s)
+            or self.answer(one, _within(origin, position))
+            for position, one in enumerate(inner)
+        )
         first_error = next((answer.error for answer in all_answers if answer.error), None)
         return Answer(
             {
@@ -75,6 +78,7 @@ class Door:
                 "data": [answer.document for answer in all_answers],
             },
             first_error,
+            all_answers,
         )
 
     def _refuse_late(self, document: object, until_s: float) -> Answer | None:
@@ -109,6 +113,13 @@ class Door:
             fault = OutcomeUnknown("internal error")
             known = request.command if request else ""
             return known, Answer(answers.failure(known or _name(document), fault), fault)
+
+
+def _within(origin: Origin, position: int) -> Origin:
+    """Return the origin of one request of a list: each is a message of its own."""
+    if origin.arrival is None:
+        return origin
+    return replace(origin, arrival=replace(origin.arrival, token=f"{origin.arrival.token} {position}"))
 
 
 def _name(document: object) -> str:

@@ -113,17 +113,22 @@ class Repeats:
             self._key, "repeat", origin.door, origin.user, command, receiver_key, token, *content
         )
 
-    def begin(self, key: bytes, life_s: float, *, retry_interrupted: bool = False) -> First | Earlier:
+    def begin(
+        self, key: bytes, life_s: float, *, retry_interrupted: bool = False, is_another: bool = False
+    ) -> First | Earlier:
         """Say whether this message is the first of its key.
 
         Args:
             key: From `key`.
             life_s: How long the message may be delivered; `inf` if it has no end.
             retry_interrupted: Whether one that was in flight when the service died is sent once more.
+            is_another: Whether this message is surely not the one that has the key already, however alike they are.
         """
         with self._journal.lock:
             now = self._clock.boot_s()
             old = self._entries.get(key)
+            if old is not None and now < old.ends_boot_s and is_another:
+                key, old = secrets.token_bytes(len(key)), None
             if old is not None and now < old.ends_boot_s and not _may_begin_anew(old, retry_interrupted):
                 return Earlier(self, old)
             was_cut = old is not None and old.progress in _AFTER_RESTART.values() and now < old.ends_boot_s

@@ -12,12 +12,24 @@ from otppi.model.number import Number
 
 
 @dataclass(frozen=True, kw_only=True)
+class Arrival:
+    """What is known of a message that a broker hands over again until it is acknowledged."""
+
+    token: str = field(repr=False)  # names the message: the same each time it is handed over
+    # Whether one of the same token that came before is this very message. Where a broker gives no names the token is
+    # made of the content, and two messages may have the same.
+    is_repeat: bool
+    held_s: float = 0.0  # for how long it has been here, since it was first handed over
+
+
+@dataclass(frozen=True, kw_only=True)
 class Origin:
     """Who asks, and through which door."""
 
-    door: str  # "rest", "cli", later one per broker
-    user: str
+    door: str  # "rest", "cli", "admin", or the name of a broker
+    user: str  # the API user, or the topic
     address: str = ""
+    arrival: Arrival | None = None  # of what comes from a broker
 
 
 @dataclass(frozen=True, kw_only=True)

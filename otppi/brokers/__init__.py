@@ -1,0 +1,1 @@
+"""Doors to message brokers: what is published there is worked on like a request, and answered there."""
