@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from otppi.api.settings import ApiSettings
+from otppi.brokers.kinds import KINDS
 from otppi.gateway.accounts import ApiUser
 from otppi.gateway.otp import OtpSettings
 from otppi.gateway.policy import SmsSettings
@@ -72,6 +73,9 @@ class GatewayUnderTest:
     sms: dict[str, Any] = field(default_factory=dict)
     otp: dict[str, Any] = field(default_factory=dict)
     api: dict[str, Any] = field(default_factory=dict)
+    brokers: Mapping[str, Mapping[str, Any]] = field(
+        default_factory=dict
+    )  # settings by section; all are enabled
     magic_times: MagicTimes | None = None
     on_desk: bool = False  # with a simulated host to look after
     sticks: Callable[[], Sequence[Stick]] | None = None  # where that host looks for modems
@@ -135,6 +139,9 @@ class GatewayUnderTest:
         )
         store.update(SmsSettings, {"overtake_after_s": 1, "answer_limit_s": 5, **self.sms})
         store.update(OtpSettings, {"length": 10, **self.otp})
+        for kind in KINDS:
+            if (settings := self.brokers.get(kind.section.key)) is not None:
+                store.update(kind.section, {"enabled": True, "reconnect_delay_ms": 100, **settings})
         if USER not in store.items(ApiUser):
             store.put(ApiUser, USER, {"password": PASSWORD})
         for one in self.modems:
@@ -153,6 +160,10 @@ class GatewayUnderTest:
                 },
             )
         self.gateway = gateway
+
+    def broker(self, name: str) -> dict[str, Any]:
+        """How it stands with a broker, as pages see it."""
+        return next(one for one in self.gateway._subscribers.list() if one["name"] == name)
 
     def restart(self) -> None:
         """Stop the service and start it again; modems and runtime folder stay."""

@@ -9,10 +9,10 @@ from typing import Any
 
 import bottle
 
-from otppi.api.body import parse_json
 from otppi.api.settings import ApiSettings
 from otppi.gateway import answers
 from otppi.gateway.accounts import ApiAccounts
+from otppi.gateway.body import parse_json
 from otppi.gateway.commands import COMMANDS
 from otppi.gateway.door import Answer, Door
 from otppi.model.errors import BadRequest, Busy, OtpPiError, TooManyRequests, Unauthorized

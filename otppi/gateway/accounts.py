@@ -140,16 +140,21 @@ def keep_password(
                 log.warning("an old password hash could not be renewed", extra={"fields": fields})
 
 
+class SwitchedOff(Unauthorized):
+    """The log-in is right, and the account may not be used."""
+
+
 class ApiAccounts:
-    """Checks user names and passwords of API users.
+    """Checks user names and passwords of API users, or of another section of such accounts.
 
     Slow hashes would cost more than the request itself, so a password that was right is remembered by a fast
     keyed hash until the account changes. Wrong ones are limited per address; a right one that is remembered
     passes even then, so that nobody can lock the application server out.
     """
 
-    def __init__(self, store: SettingsStore, clock: Clock) -> None:
+    def __init__(self, store: SettingsStore, clock: Clock, section: type[ApiUser] = ApiUser) -> None:
         self._store = store
+        self._section = section
         self._key = secrets.token_bytes(32)
         self._remembered: dict[str, tuple[str, bytes]] = {}  # user: stored hash, keyed hash of the password
         self._clock = clock
@@ -179,9 +184,24 @@ class ApiAccounts:
         if not self._is_remembered(user, digest):
             self._refuse_guessing(address)
             self._look_closely(user, clear, digest, address)
-        account = self._store.items(ApiUser).get(user)
+        self._let_in(user, address)
+
+    def check_proof(self, user: str, address: str, *, is_right: bool) -> None:
+        """Let an account pass that proves by something else than its password who it is.
+
+        Raises:
+            Unauthorized: The proof is wrong, or the account is switched off.
+            TooManyRequests: Too many wrong ones came from this address.
+        """
+        if not is_right:
+            self._refuse_guessing(address)
+            self._refuse(user, address)
+        self._let_in(user, address)
+
+    def _let_in(self, user: str, address: str) -> None:
+        account = self._store.items(self._section).get(user)
         if account is None or not account.active or account.blocked:
-            raise Unauthorized("the account is switched off")
+            raise SwitchedOff("the account is switched off")
         self._used[user] = (self._clock.boot_s(), address)
 
     def _look_closely(self, user: str, clear: str, digest: bytes, address: str) -> None:
@@ -210,12 +230,12 @@ class ApiAccounts:
             kept = kept_form(clear, stored)
             if kept is None:
                 self._refuse(user, address)
-            keep_password(self._store, ApiUser, user, stored, kept)
+            keep_password(self._store, self._section, user, stored, kept)
             # What the store has now, since the disk may have refused the new form.
             self._remembered[user] = (kept if self._stored(user) == kept else stored, digest)
 
     def _stored(self, user: str) -> str:
-        account = self._store.items(ApiUser).get(user)
+        account = self._store.items(self._section).get(user)
         return account.password if account is not None else ""
 
     def _refuse(self, user: str, address: str) -> NoReturn:

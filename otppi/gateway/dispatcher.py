@@ -102,7 +102,8 @@ class Dispatcher:
                 self._blocklist.set([request.number], blocked=request.blocked)
                 return BlockListChanged()
             case ListModems():
-                return ModemList(modems=self._directory.snapshot())
+                # Clients look for a SIM and a signal in each.
+                return ModemList(modems=tuple(one for one in self._directory.snapshot() if not one.is_vendor))
             case RequestUssd():
                 return self._request_ussd(request)
             case CancelUssd():

@@ -12,6 +12,7 @@ from otppi.model.tariff import shown_money
 
 _UNKNOWN_PRICE = Decimal("Infinity")
 _Rank = tuple[int, int]
+_Order = tuple[bool, Decimal, _Rank]
 
 
 @dataclass(frozen=True)
@@ -28,9 +29,10 @@ def plan(parcel: Parcel, modems: Sequence[ModemStatus], ledger: Ledger) -> Plan:
 
     Where prices are equal, and so wherever none is set, come first those with the longest prefix that the number
     begins with, then those with shorter ones, then the default modems, then every other one. What is equal in this
-    as well is one group. Inactive, API-disabled and unready modems and those whose quota is used up are in none.
+    as well is one group. What is kept for the last resort comes after all others, by the same rules. Inactive,
+    API-disabled and unready modems and those whose quota is used up are in none.
     """
-    groups: dict[tuple[Decimal, _Rank], list[str]] = {}
+    groups: dict[_Order, list[str]] = {}
     waits = []
     for modem in modems:
         if objection(modem):
@@ -46,10 +48,14 @@ def plan(parcel: Parcel, modems: Sequence[ModemStatus], ledger: Ledger) -> Plan:
 def cost_in_turns(parcel: Parcel, modems: Sequence[ModemStatus], ledger: Ledger) -> Decimal | None:
     """Return what the message would cost without prices to choose by: what savings are measured against.
 
-    That is the mean of what the default modems are charged, or of all where none is the default, whether they are
-    ready or not; None where no such price is known.
+    That is the mean of what the default modems are charged, or of all but the last resort where none is the default,
+    whether they are ready or not; None where no such price is known.
     """
-    eligible = [modem for modem in modems if modem.active and modem.api_enabled and not modem.internet_access]
+    eligible = [
+        modem
+        for modem in modems
+        if modem.active and modem.api_enabled and not modem.internet_access and not modem.is_last_resort
+    ]
     eligible = [modem for modem in eligible if modem.is_default] or eligible
     costs = [cost for modem in eligible if (cost := ledger.cost(modem, parcel)) is not None]
     return sum(costs, Decimal()) / len(costs) if costs else None
@@ -83,9 +89,9 @@ def objection(modem: ModemStatus) -> str:
     return "" if modem.is_ready else modem.state.value
 
 
-def _order(modem: ModemStatus, parcel: Parcel, ledger: Ledger) -> tuple[Decimal, _Rank]:
+def _order(modem: ModemStatus, parcel: Parcel, ledger: Ledger) -> _Order:
     cost = ledger.cost(modem, parcel)
-    return (_UNKNOWN_PRICE if cost is None else cost), _rank(modem, parcel.number)
+    return modem.is_last_resort, _UNKNOWN_PRICE if cost is None else cost, _rank(modem, parcel.number)
 
 
 def _rank(modem: ModemStatus, number: Number) -> _Rank:
@@ -97,7 +103,8 @@ def _reason(modem: ModemStatus, parcel: Parcel) -> str:
     fare = None if parcel.number.is_short_code else modem.tariff.fare(parcel.number.digits)
     price = f"price of {fare.name}" if fare is not None else "price unknown"
     prefix = _longest_match(modem, parcel.number)
-    return f"{price}, {f'prefix {prefix}' if prefix else 'default' if modem.is_default else 'no prefix'}"
+    reason = f"{price}, {f'prefix {prefix}' if prefix else 'default' if modem.is_default else 'no prefix'}"
+    return f"only when no modem can: {reason}" if modem.is_last_resort else reason
 
 
 def _longest_match(modem: ModemStatus, number: Number) -> str:

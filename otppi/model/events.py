@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from otppi.model.brokers import BrokerState
 from otppi.model.modems import ModemState
 from otppi.model.received_pdu import ReportOutcome
 
@@ -42,6 +43,7 @@ class SmsFinished:
     reason: str = ""
     duration_s: float = 0.0  # from the moment the modem took it
     late: bool = False  # the answer came after the outcome had been called unknown
+    tag: str = ""  # see `Origin`
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,23 +74,25 @@ class DeliveryReported:
 
 @dataclass(frozen=True, kw_only=True)
 class ModemStateChanged:
-    """A modem came, went, became ready or fell silent."""
+    """A modem, or an account at a vendor, came, went, became ready or fell silent."""
 
     modem_id: str
     modem_name: str
     state: ModemState
     reason: str = ""
+    is_vendor: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class BalanceLow:
-    """A SIM was asked for its balance and has too little left, or not for long."""
+    """A SIM, or an account at a vendor, was asked for its balance and has too little left, or not for long."""
 
     modem_id: str
     modem_name: str
     amount: str
     valid_until: str  # as an ISO date; empty if the operator did not say
     reason: str
+    is_vendor: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,6 +137,15 @@ class BrokerLost:
     """The connection to a broker ended and was not wanted to."""
 
     broker: str  # amqp, mqtt, redis, stomp, activemq or ws
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BrokerStateChanged:
+    """A subscriber connects, is connected, or waits before it tries again."""
+
+    broker: str  # as in `BrokerLost`
+    state: BrokerState
     reason: str = ""
 
 

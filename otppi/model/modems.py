@@ -21,6 +21,7 @@ class ModemState(StrEnum):
     HUNG = "hung"  # it owes an answer for longer than it may
     RECOVERING = "recovering"  # it hung, and is brought back step by step
     FAILED = "failed"  # nothing of that helped; it is tried on, and a person should look
+    RESTING = "resting"  # a vendor does not take messages now; it is asked again after a while
 
 
 class Registration(StrEnum):
@@ -114,7 +115,7 @@ LEFT_TO_A_PERSON = "left to a person"
 
 @dataclass(frozen=True, kw_only=True)
 class ModemStatus:
-    """A modem as it stands at one moment."""
+    """A modem, or an account at a vendor, as it stands at one moment."""
 
     id: str
     name: str
@@ -126,6 +127,8 @@ class ModemStatus:
     is_default: bool = False
     prefixes: tuple[str, ...] = ()
     internet_access: bool = False
+    is_vendor: bool = False  # messages leave by a vendor: there is no port, no SIM and no USSD
+    is_last_resort: bool = False  # only for what no other can send
     tariff: Tariff = UNKNOWN_TARIFF
     quota: Quota = NO_QUOTA
     identity: Identity = Identity()

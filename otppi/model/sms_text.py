@@ -39,6 +39,11 @@ class SmsText:
         """How many short messages the text takes, and is paid for as."""
         return len(self.parts)
 
+    def whole(self) -> str:
+        """Return the text as it was, for a way that is not the air."""
+        joined = b"".join(self.parts)
+        return decode_gsm7(joined) if self.coding is Coding.GSM7 else joined.decode("utf-16-be")
+
 
 # str.translate leaves what it does not know as it is. Whatever is not in the alphabet must end up outside
 # ASCII, so that encoding to ASCII fails: characters from U+0080 on are there already, the others are moved.

@@ -72,6 +72,7 @@ from otppi.services.old_device.takeover import OldDevice
 from otppi.services.sections import SECTIONS, watch_over
 from otppi.services.sent_report import SentReport
 from otppi.services.sim_tools import SimTools
+from otppi.services.subscribers import Subscribers
 from otppi.services.vitals import VitalSigns
 from otppi.services.whole_change import ChangeBefore
 from otppi.settings.store import SettingsStore
@@ -178,6 +179,9 @@ class Gateway:
             clock=clock,
         )
         self.door = Door(commands, self.dispatcher, self.bus, lambda: store.get(SmsSettings).longest_wait_s)
+        self._subscribers = Subscribers(
+            store, self.door, self.bus, self._inbox, lambda: store.get(SmsSettings).longest_wait_s
+        )
         self._metrics = Metrics(self.bus, self.pool.snapshot, self.pool.waiting_for, self.ledger.report)
         self._threads = self._api_threads()
         self._api_accounts = ApiAccounts(store, clock)
@@ -247,6 +251,7 @@ class Gateway:
             **self.sent_report.functions(),
             **SimTools(store, self.pool, refused_pins, self._jobs, clock).functions(),
             **self._jobs.functions(),
+            **self._subscribers.functions(),
             **(self.appliance.functions() if self.appliance is not None else {}),
             **(self._found.functions() if self._found is not None else {}),
             **self._certificates.functions(),
@@ -299,12 +304,14 @@ class Gateway:
             self._found.start()
         self._control.start()
         self._balances.start()
+        self._subscribers.start()
         log.info("the gateway runs", extra={"fields": {"version": otppi.__version__}})
 
     def stop(self) -> None:
         """Stop from the top down; what callers wait for may finish, within the longest wait of a caller."""
         log.info("the gateway stops")
         self._stopping = True
+        self._subscribers.stop()
         self.listeners.stop()
         self._control.stop()
         if self._found is not None:
@@ -339,6 +346,7 @@ class Gateway:
             ),
             *(self._found.checks() if self._found is not None else ()),
             *self._balances.checks(),
+            *self._subscribers.checks(),
             *self._health_checks(),
             *(self.appliance.checks() if self.appliance is not None else ()),
         ]
@@ -356,6 +364,7 @@ class Gateway:
             self._inbox.died,
             self._sent.died,
             self._admin_site.died,
+            self._subscribers.died,
         ]
         if self.appliance is not None:
             parts.append(self.appliance.died)

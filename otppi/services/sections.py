@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from otppi.api.settings import ApiSettings
+from otppi.brokers.kinds import KINDS
 from otppi.gateway import balance
 from otppi.gateway.accounts import Administrator, ApiUser, refuse_without_owner
 from otppi.gateway.admin_tokens import AdminToken
@@ -107,6 +108,7 @@ SECTIONS: tuple[type[Section], ...] = (
     ReportSettings,
     SentSettings,
     ModemSettings,
+    *(kind.section for kind in KINDS),
     BlockedNumber,
     NetworkSettings,
     WlanSettings,

@@ -12,6 +12,10 @@ from otppi.lib.passwords import LONGEST_PASSWORD, hash_password, is_stored_form
 
 # Longer values are mistakes, and would be carried about for ever.
 _LONGEST_TEXT = 4096
+_LONGEST_PEM = 32_768
+# RFC 7468, 2 and 3: without headers, which a key with a passphrase has.
+_CERTIFICATES = r"(-----BEGIN CERTIFICATE-----\n([A-Za-z0-9+/=]+\n)+-----END CERTIFICATE-----\n?)*"
+_PRIVATE_KEY = r"(-----BEGIN ((EC |RSA )?PRIVATE KEY)-----\n([A-Za-z0-9+/=]+\n)+-----END \2-----)?"
 _LARGEST = 1e18
 _UNIT_SUFFIXES = ("_s", "_ms", "_bytes")
 _ABBREVIATIONS = frozenset(
@@ -32,7 +36,9 @@ class Kind(StrEnum):
     BOOLEAN = "boolean"
     CHOICE = "choice"
     LIST = "list"
+    CERTIFICATE = "certificate"
     SECRET = "secret"  # noqa: S105 - the name of a kind
+    PRIVATE_KEY = "private_key"
     PASSWORD = "password"  # noqa: S105 - the name of a kind
     RETIRED = "retired"
 
@@ -64,7 +70,12 @@ class Setting:
     @property
     def is_secret(self) -> bool:
         """Whether the value must never be shown."""
-        return self.kind in (Kind.SECRET, Kind.PASSWORD)
+        return self.kind in (Kind.SECRET, Kind.PASSWORD, Kind.PRIVATE_KEY)
+
+    @property
+    def is_sealed(self) -> bool:
+        """Whether the value is kept as it is, and so sealed on the disk; a password is kept as a hash."""
+        return self.kind in (Kind.SECRET, Kind.PRIVATE_KEY)
 
     @property
     def limits(self) -> str:
@@ -256,6 +267,22 @@ def password(
     )
 
 
+def certificate(*, help: str, title: str = "") -> str:
+    """Declare certificates as PEM, one after the other; empty for none."""
+    shape = "certificates as PEM, or empty"
+    return cast(
+        "str", _declare(Kind.CERTIFICATE, "", pattern=_CERTIFICATES, shape=shape, help=help, title=title)
+    )
+
+
+def private_key(*, help: str, title: str = "") -> str:
+    """Declare a private key as PEM without a passphrase; sealed on the disk and never shown; empty for none."""
+    shape = "a private key as PEM without a passphrase, or empty"
+    return cast(
+        "str", _declare(Kind.PRIVATE_KEY, "", pattern=_PRIVATE_KEY, shape=shape, help=help, title=title)
+    )
+
+
 def retired(*, help: str, init: Literal[False] = False) -> Any:  # noqa: ANN401 - of any type once
     """Declare a setting that is gone: still accepted, never kept.
 
@@ -327,6 +354,15 @@ def _read_text(setting: Setting, raw: object) -> str:
 
 def _read_secret(setting: Setting, raw: object) -> str:
     return _matched(_line(raw), setting)
+
+
+def _read_pem(setting: Setting, raw: object) -> str:
+    if not isinstance(raw, str):
+        raise NotAccepted("must be text")
+    if len(raw) > _LONGEST_PEM:
+        raise NotAccepted(f"must not be longer than {_LONGEST_PEM} characters")
+    # What people paste has spaces at the ends of lines, and empty lines between certificates.
+    return _matched("\n".join(line for one in raw.splitlines() if (line := one.strip())), setting)
 
 
 def _read_password(setting: Setting, raw: object) -> str:
@@ -406,7 +442,9 @@ _READERS: Mapping[Kind, Callable[[Setting, object], object]] = MappingProxyType(
         Kind.BOOLEAN: _read_boolean,
         Kind.CHOICE: _read_choice,
         Kind.LIST: _read_list,
+        Kind.CERTIFICATE: _read_pem,
         Kind.SECRET: _read_secret,
+        Kind.PRIVATE_KEY: _read_pem,
         Kind.PASSWORD: _read_password,
     }
 )

@@ -12,11 +12,13 @@ from otppi.settings.fields import (
     NotAccepted,
     Setting,
     boolean,
+    certificate,
     choice,
     integer,
     listing,
     number,
     password,
+    private_key,
     retired,
     secret,
     text,
@@ -30,7 +32,19 @@ S = TypeVar("S", bound="Section")
 @dataclass_transform(
     frozen_default=True,
     kw_only_default=True,
-    field_specifiers=(boolean, choice, integer, listing, number, password, retired, secret, text),
+    field_specifiers=(
+        boolean,
+        certificate,
+        choice,
+        integer,
+        listing,
+        number,
+        password,
+        private_key,
+        retired,
+        secret,
+        text,
+    ),
 )
 class Section:
     """Base of all sections; an instance is a frozen set of values.

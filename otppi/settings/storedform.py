@@ -5,7 +5,6 @@ from typing import Any
 
 from otppi.lib.secretbox import CannotOpen, DeviceBox
 from otppi.model.errors import SettingsError
-from otppi.settings.fields import Kind
 from otppi.settings.paths import check_item_id
 from otppi.settings.section import Section, assemble
 
@@ -42,7 +41,7 @@ class StoredForm:
         stored = {name: value for name, value in before.items() if name not in self._section.declared}
         for setting in self._section.describe():
             name, value = setting.name, getattr(item, setting.name)
-            if setting.kind is Kind.SECRET:
+            if setting.is_sealed:
                 is_same = old is not None and getattr(old, name) == value
                 if is_same and is_sealed(before.get(name)) and (value or name not in named):
                     stored[name] = before[name]
@@ -96,7 +95,7 @@ class StoredForm:
             setting = self._section.declared.get(name)
             if setting is None:
                 continue
-            if setting.kind is Kind.SECRET and is_sealed(value):
+            if setting.is_sealed and is_sealed(value):
                 try:
                     known[name] = self._box.open(value["sealed"], self._context(item_id, name))
                 except CannotOpen:

@@ -165,7 +165,7 @@ def _drawn(visit: Visit, section: str, described: Mapping[str, Any]) -> dict[str
     return {
         one.name: _plain(form.get(f"{DRAWN}{one.name}", _written(one)))
         for one in _fields(visit, section, described)
-        if one.kind not in ("secret", "password")
+        if one.kind not in ("secret", "password", "private_key")
     }
 
 

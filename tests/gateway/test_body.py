@@ -2,7 +2,7 @@ import time
 
 import pytest
 
-from otppi.api.body import parse_json
+from otppi.gateway.body import parse_json
 from otppi.model.errors import BadRequest
 
 

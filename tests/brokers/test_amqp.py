@@ -1,0 +1,169 @@
+import json
+import time
+
+import pika
+import pytest
+
+from otppi.brokers.amqp import open_link, probe
+from otppi.brokers.errors import BrokerError, Trouble
+from otppi.brokers.settings import AmqpSettings
+from tests.broker_servers.certificates import certificates
+from tests.broker_servers.rabbitmq import VHOST
+from tests.broker_servers.server import LIMITED_PASSWORD, LIMITED_USER, PASSWORD, USER
+
+
+def settings_for(server, **changes):
+    return {
+        "host": "127.0.0.1",
+        "port": server.port,
+        "virtual_host": VHOST,
+        "username": USER,
+        "password": PASSWORD,
+        "topic": "sms",
+        **changes,
+    }
+
+
+def section(server, **changes):
+    made, errors = AmqpSettings.parse(settings_for(server, **changes))
+    assert not errors, errors
+    return made
+
+
+class Publisher:
+    """What an application server does, with the plain library."""
+
+    def __init__(self, server):
+        self.connection = pika.BlockingConnection(
+            pika.ConnectionParameters("127.0.0.1", server.port, VHOST, pika.PlainCredentials(USER, PASSWORD))
+        )
+        self.channel = self.connection.channel()
+
+    def publish(self, document, queue="sms", *, is_persistent=True, **properties):
+        body = document if isinstance(document, bytes) else json.dumps(document).encode()
+        mode = {"delivery_mode": 2} if is_persistent else {}
+        self.channel.basic_publish("", queue, body, pika.BasicProperties(**mode, **properties))
+
+    def get(self, queue, timeout_s=10.0):
+        end = time.monotonic() + timeout_s
+        while time.monotonic() < end:
+            method, properties, body = self.channel.basic_get(queue, auto_ack=True)
+            if method is not None:
+                return properties, body
+            self.connection.process_data_events(0.02)
+        raise AssertionError("nothing came")
+
+    def waiting(self, queue="sms"):
+        return self.channel.queue_declare(queue, passive=True).method.message_count
+
+
+@pytest.fixture
+def server(rabbitmq_server):
+    rabbitmq_server.reset()
+    return rabbitmq_server
+
+
+@pytest.fixture
+def publisher(server):
+    one = Publisher(server)
+    yield one
+    one.connection.close()
+
+
+def sms(number, **data):
+    return {
+        "command": "send-sms",
+        "data": {"receiver": f"0812000{number:05d}", "message": f"text {number}", **data},
+    }
+
+
+def test_a_message_goes_out_and_leaves_the_queue(gateway, server, publisher):
+    one = gateway(brokers={"amqp": settings_for(server)})
+    one.wait_until(lambda: one.broker("amqp")["state"] == "connected")
+    publisher.publish(sms(1))
+    one.wait_until(lambda: one.texts() == ["text 1"])
+    one.wait_until(lambda: one.broker("amqp")["done"] == 1)
+    one.gateway.stop()
+    one.gateway = None
+    assert publisher.waiting() == 0
+
+
+def test_every_command_is_answered_where_the_caller_waits(gateway, server, publisher):
+    one = gateway(brokers={"amqp": settings_for(server)})
+    one.wait_until(lambda: one.broker("amqp")["state"] == "connected")
+    request = {"reference": "r1", "receiver": "081200000001", "message": "code %s"}
+    publisher.publish({"command": "request-otp", "callback_topic": "answers", "data": request})
+    one.wait_until(lambda: one.broker("amqp")["done"] == 1)
+    properties, body = publisher.get("answers")
+    assert json.loads(body)["response_code"] == "0000"
+    assert 0 < int(properties.expiration) <= 60_000
+    verify = {"reference": "r1", "receiver": "081200000001", "otp": one.code_sent()}
+    publisher.publish({"command": "verify-otp", "callback_topic": "answers", "data": verify})
+    assert json.loads(publisher.get("answers")[1])["response_code"] == "0000"
+
+
+def test_what_nothing_can_be_done_with_is_kept_apart(gateway, server, publisher):
+    one = gateway(brokers={"amqp": settings_for(server)})
+    one.wait_until(lambda: one.broker("amqp")["state"] == "connected")
+    publisher.publish(b"no json")
+    one.wait_until(lambda: one.broker("amqp")["dead"] == 1)
+    properties, body = publisher.get("sms.dead")
+    assert body == b"no json"
+    assert "JSON" in properties.headers["x-otppi-reason"]
+    assert publisher.waiting() == 0
+
+
+def test_a_message_waits_at_the_broker_while_no_modem_is_ready(gateway, server, publisher):
+    one = gateway(brokers={"amqp": settings_for(server)})
+    one.wait_until(lambda: one.broker("amqp")["state"] == "connected")
+    one.lines["m0"].unplug()
+    one.wait_until(lambda: one.state("m0") != "ready")
+    publisher.publish(sms(1))
+    one.wait_until(lambda: one.broker("amqp")["later"] >= 1)
+    one.lines["m0"].plug()
+    one.wait_until(lambda: one.texts() == ["text 1"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "trouble"),
+    [
+        ({"password": "wrong"}, Trouble.LOGIN),
+        ({"virtual_host": "nowhere"}, Trouble.NO_VHOST),
+        ({"username": LIMITED_USER, "password": LIMITED_PASSWORD}, Trouble.FORBIDDEN),
+        ({"host": "no-such-host.invalid"}, Trouble.NAME),
+        ({"port": 1}, Trouble.REFUSED),
+        ({"tls": True}, Trouble.NOT_TLS),
+    ],
+)
+def test_what_keeps_it_from_connecting_is_said(server, changes, trouble):
+    with pytest.raises(BrokerError) as raised:
+        open_link(section(server, **changes), 2)
+    assert raised.value.trouble is trouble, raised.value
+    assert PASSWORD not in str(raised.value)
+
+
+def test_a_queue_that_would_lose_messages_is_not_taken_for_a_durable_one(server, publisher):
+    publisher.channel.queue_declare("sms")
+    with pytest.raises(BrokerError) as raised:
+        open_link(section(server), 2)
+    assert raised.value.trouble is Trouble.OTHER_QUEUE
+    open_link(section(server, mode="compatible"), 2).close()
+
+
+def test_tls_trusts_the_ca_that_it_is_given(server):
+    ca = certificates().ca.pem
+    tls = {"tls": True, "port": server.tls_port, "timeout_ms": 5000}
+    with pytest.raises(BrokerError) as raised:
+        open_link(section(server, **tls), 2)
+    assert raised.value.trouble is Trouble.UNTRUSTED
+    open_link(section(server, **tls, ca_certificate=ca), 2).close()
+    open_link(section(server, **tls, tls_verify=False), 2).close()
+
+
+def test_probing_takes_no_message(server, publisher):
+    assert "not there yet" in probe(section(server))
+    publisher.channel.queue_declare("sms", durable=True)
+    publisher.publish(sms(1))
+    publisher.connection.process_data_events(0.1)
+    assert probe(section(server)).endswith("wait in the queue: 1.")
+    assert publisher.waiting() == 1
