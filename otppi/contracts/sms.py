@@ -40,6 +40,8 @@ class OutgoingSms:
     before_taking: Callable[[str], None] = field(default=_nothing, repr=False)
     # Called on the modem's thread just before the first byte that could make the network send.
     before_submit: Callable[[], None] = field(default=_nothing, repr=False)
+    # Called on the modem's thread when every part is confirmed, before the modem takes another message.
+    after_sending: Callable[[SmsReceipt], None] = field(default=_nothing, repr=False)
 
 
 class Ticket(Protocol):
@@ -103,8 +105,8 @@ class UssdSender(Protocol):
 
 
 class ModemDirectory(Protocol):
-    """Knows which modems there are."""
+    """Knows who can send: modems, and accounts at vendors."""
 
     def snapshot(self) -> tuple[ModemStatus, ...]:
-        """Return every configured modem as it stands, in the order of the settings."""
+        """Return every configured one as it stands, in the order of the settings."""
         ...

@@ -140,7 +140,7 @@ class _Attempt:
 
     def _ended(self, ticket: Ticket) -> None:
         try:
-            ticket.result()
+            self._sms.after_sending(ticket.result())
         except OutcomeUnknown:
             pass  # it may have been sent, and so counts
         except DeliveryError:

@@ -133,7 +133,7 @@ class Dispatcher:
         return self._once(
             key,
             request.life.remaining_s,
-            lambda first: self._delivery.deliver(replace(sms, before_submit=first.submitted), request.life),
+            lambda first: self._delivery.deliver(_noted_by(first, sms), request.life),
             _receipt,
             # What was in flight when the service died: a second copy of a code does no harm, a missing one does.
             retry_interrupted=sms.priority is Priority.TIME_CRITICAL,
@@ -208,11 +208,6 @@ class Dispatcher:
             self._otp.revoke(request.reference, issued.token)
             raise
 
-        def submitted() -> None:
-            self._otp.submitted(request.reference, issued.token)
-            if first is not None:
-                first.submitted()
-
         text = fill(request.template, issued.code, request.web_host, request.app_hash)
         sms = OutgoingSms(
             number=number,
@@ -220,10 +215,10 @@ class Dispatcher:
             origin=request.origin,
             priority=Priority.TIME_CRITICAL,
             validity_s=issued.life_s,
-            before_submit=submitted,
+            before_submit=lambda: self._otp.submitted(request.reference, issued.token),
         )
         try:
-            receipt = self._delivery.deliver(sms, request.life)
+            receipt = self._delivery.deliver(sms if first is None else _noted_by(first, sms), request.life)
         except OutcomeUnknown:
             raise  # it may be on its way, so the code stays alive
         except OtpPiError:
@@ -291,6 +286,18 @@ def _first_outcome(earlier: Earlier, deadline: Deadline) -> Outcome:
     if "code" in outcome:
         raise EarlierError(outcome["code"], outcome["error"])
     return outcome
+
+
+def _noted_by(first: First, sms: OutgoingSms) -> OutgoingSms:
+    """Have the way of a message noted on its modem's thread: what a kill finds in flight is then one for each modem."""
+
+    def submitted() -> None:
+        sms.before_submit()
+        first.submitted()
+
+    return replace(
+        sms, before_submit=submitted, after_sending=lambda receipt: first.finished(asdict(receipt))
+    )
 
 
 def _refusal(error: OtpPiError) -> Outcome:

@@ -144,8 +144,10 @@ class Repeats:
         with self._journal.lock:
             if progress is Progress.SUBMITTED and entry.progress is not Progress.BEGUN:
                 return  # the next part or copy of it
-            entry.progress = progress
-            entry.outcome = "" if outcome is None else json.dumps(outcome, separators=(",", ":"))
+            written = "" if outcome is None else json.dumps(outcome, separators=(",", ":"))
+            if progress is entry.progress and written == entry.outcome:
+                return  # noted already, on the modem's thread
+            entry.progress, entry.outcome = progress, written
             self._progressed.notify_all()
             if self._entries.get(key) is not entry:
                 return  # its life is over, or another has begun in its place
