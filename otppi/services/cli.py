@@ -15,6 +15,7 @@ import click
 import otppi
 from otppi.services import (
     cli_backup,
+    cli_brokers,
     cli_certificate,
     cli_device,
     cli_doctor,
@@ -529,6 +530,7 @@ for _command in (
     *cli_prices.COMMANDS,
     cli_sim.sim,
     cli_ssh.ssh,
+    cli_brokers.broker,
 ):
     main.add_command(_command)
 modem.add_command(cli_prices.price)

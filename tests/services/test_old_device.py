@@ -10,6 +10,14 @@ from hashlib import sha256
 import pytest
 
 from otppi.api.settings import ApiSettings
+from otppi.brokers.settings import (
+    ActiveMqSettings,
+    AmqpSettings,
+    MqttSettings,
+    RedisSettings,
+    StompSettings,
+    WsSettings,
+)
 from otppi.gateway.accounts import Administrator, ApiUser
 from otppi.gateway.blocklist import BlockedNumber
 from otppi.gateway.policy import GeneralSettings, SmsSettings
@@ -96,6 +104,17 @@ def modem(name, port, **more):
         "autoreconnect": False,
         **more,
     }
+
+
+def subscriber(start, **values):
+    common = {
+        "Enable": False,
+        "SSL": False,
+        "Address": "broker.example",
+        "Username": "u",
+        "Password": "geheim-mq",
+    }
+    return {f"subscriber{start}{name}": value for name, value in {**common, "Topic": "sms", **values}.items()}
 
 
 def folder():
@@ -212,8 +231,14 @@ def folder():
             {"id": "tcp8888", "port": 8888, "protocol": "tcp", "active": True, "lastUpdate": 1},
             {"id": "udp161", "port": 161, "protocol": "udp", "active": False, "lastUpdate": 1},
         ],
-        "subscriber/subscriber-mqtt.json": {"subscriberMqttPassword": "geheim-mqtt"},
-        "subscriber/subscriber-amqp.json": {"subscriberAmqpEnable": True},
+        "subscriber/subscriber-amqp.json": subscriber(
+            "Amqp", Enable=True, SSL=True, Port=5671, Version="1", Path="/x", Refresh=600, Timeout=4000
+        ),
+        "subscriber/subscriber-mqtt.json": subscriber("Mqtt", SSL=True, Port=11883, ClientID="old-1", Qos=2),
+        "subscriber/subscriber-redis.json": subscriber("Redis", Port=6379, Timeout=0),
+        "subscriber/subscriber-stomp.json": subscriber("Stomp", Port=61613, ReconnectDelay=10000),
+        "subscriber/subscriber-activemq.json": subscriber("ActiveMQ", Port=61616, TimeToLeave=300000),
+        "subscriber/subscriber-ws.json": subscriber("Ws", SSL=True, Port=8080, Path="/ws"),
         "ddns/ddns.json": {},
         "ddns/vendor/cloudflare.json": {"authApiKey": "geheim-cloud"},
         "keystore/keystores.json": {"k1": {"fileName": "k.jks", "filePassword": "geheim-jks"}},
@@ -412,8 +437,6 @@ def test_everything_else_is_named_with_its_reason(old):
     for later in (
         "email/sender-account.json",
         "email/smtp.json",
-        "subscriber/subscriber-mqtt.json",
-        "subscriber/subscriber-amqp.json",
         "ddns/ddns.json",
         "ddns/vendor/cloudflare.json",
     ):
@@ -422,6 +445,9 @@ def test_everything_else_is_named_with_its_reason(old):
     assert "30 s" in left["general/general-config.json", "otpExpirationOffset"]
     assert "longest prefix" in left["gsm/sms.json", "recipientPrefixLength"]
     assert "no password" in left["api/urses.json", "empty"]
+    assert "never encrypted" in left["subscriber/subscriber-mqtt.json", "subscriberMqttSSL"]
+    assert "1.0" in left["subscriber/subscriber-amqp.json", "subscriberAmqpVersion"]
+    assert "no user" in left["subscriber/subscriber-redis.json", "subscriberRedisUsername"]
     assert ("gsm/devices.json", f"{XSS}: baudRate") in left
     assert ("network/firewall.json", "tcp8888") in left
     unclear = {(one["file"], one["name"]): one["reason"] for one in plan["unclear"]}
@@ -680,3 +706,30 @@ def test_it_works_from_the_command_line_with_a_folder(tmp_path):
     file = tmp_path / "old.zip"
     file.write_bytes(zipped(folder()))
     assert "changed: nothing" in otppi(state, "import-old", str(file), "--apply", check=0).stdout
+
+
+def test_connections_to_brokers_go_on_as_their_publishers_expect(old, store):
+    brought = content(zipped(folder()))
+    old.apply(brought, all_parts(old.read(brought)))
+    amqp = store.get(AmqpSettings)
+    assert (amqp.enabled, amqp.mode, amqp.tls, amqp.port, amqp.timeout_ms) == (
+        True,
+        "compatible",
+        True,
+        5671,
+        4000,
+    )
+    assert (amqp.host, amqp.username, amqp.password, amqp.topic) == (
+        "broker.example",
+        "u",
+        "geheim-mq",
+        "sms",
+    )
+    mqtt = store.get(MqttSettings)
+    assert (mqtt.mode, mqtt.tls, mqtt.client_id, mqtt.qos) == ("compatible", False, "old-1", "2")
+    redis = store.get(RedisSettings)
+    assert (redis.username, redis.timeout_ms) == ("", RedisSettings().timeout_ms)
+    active = store.get(ActiveMqSettings)
+    assert (active.port, active.time_to_live_ms) == (61613, 300_000)
+    assert store.get(StompSettings).reconnect_delay_ms == 10_000
+    assert (store.get(WsSettings).path, store.get(WsSettings).tls) == ("/ws", True)

@@ -37,6 +37,12 @@ WLAN = "network/wlan.json"
 ETHERNET = "network/ethernet.json"
 FIREWALL = "network/firewall.json"
 BELL = "bell/bell-config.json"
+AMQP = "subscriber/subscriber-amqp.json"
+MQTT = "subscriber/subscriber-mqtt.json"
+REDIS = "subscriber/subscriber-redis.json"
+STOMP = "subscriber/subscriber-stomp.json"
+ACTIVEMQ = "subscriber/subscriber-activemq.json"
+WS = "subscriber/subscriber-ws.json"
 READ: Final = (
     GENERAL,
     SERVICES,
@@ -50,6 +56,12 @@ READ: Final = (
     ETHERNET,
     FIREWALL,
     BELL,
+    AMQP,
+    MQTT,
+    REDIS,
+    STOMP,
+    ACTIVEMQ,
+    WS,
 )
 # What the old product had besides: where it is, and why it is not taken over.
 _LATER = "comes with a later release of this program"
@@ -58,7 +70,6 @@ _NEVER = "is not taken over: it was of use to the old program only"
 LEFT: Final[Mapping[str, str]] = {
     "email/sender-account.json": f"e-mail {_LATER}",
     "email/smtp.json": f"the local SMTP server {_LATER}",
-    "subscriber/": f"connections to brokers: {_LATER}",
     "ddns/": f"dynamic DNS {_LATER}",
     "keystore/": _UPLOAD,
     "server/": _NEVER,
@@ -75,6 +86,12 @@ _TELLING: Final[Mapping[str, frozenset[str]]] = {
     DHCP: frozenset({"ipRouter", "ranges", "defaultLeaseTime"}),
     WLAN: frozenset({"essid", "keyMgmt"}),
     BELL: frozenset({"smsFailure", "amqpDisconnected", "mqttDisconnected"}),
+    AMQP: frozenset({"subscriberAmqpAddress"}),
+    MQTT: frozenset({"subscriberMqttAddress"}),
+    REDIS: frozenset({"subscriberRedisAddress"}),
+    STOMP: frozenset({"subscriberStompAddress"}),
+    ACTIVEMQ: frozenset({"subscriberActiveMQAddress"}),
+    WS: frozenset({"subscriberWsAddress"}),
 }
 
 

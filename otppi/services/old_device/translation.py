@@ -8,6 +8,16 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from otppi.api.settings import ApiSettings
+from otppi.brokers.settings import (
+    COMPATIBLE,
+    ActiveMqSettings,
+    AmqpSettings,
+    Connection,
+    MqttSettings,
+    RedisSettings,
+    StompSettings,
+    WsSettings,
+)
 from otppi.gateway.accounts import Administrator, ApiUser
 from otppi.gateway.blocklist import BlockedNumber
 from otppi.gateway.policy import GeneralSettings, SmsSettings
@@ -169,6 +179,43 @@ def _ranges(ranges: object) -> list[str]:
     return [f"{first or last}-{last or first}" for first, last in pairs if first or last]
 
 
+_NO_TLS = (
+    "the old program never encrypted this connection, whatever was set: switch SSL on when the broker has it"
+)
+
+
+def _unless_zero(value: object) -> object:
+    if str(value) in ("", "0", "None"):
+        raise LeftOut(_OF_COURSE)
+    return value
+
+
+def _stomp_port(port: object) -> object:
+    """Return the port of the STOMP connector in the place of that of OpenWire."""
+    return 61613 if str(port) == "61616" else port
+
+
+def _subscriber(
+    section: type[Connection], start: str, *, tls: bool = False, **more: _To | str
+) -> Mapping[str, _To | str]:
+    """Return where the settings of one subscriber go; `more` is by what follows the start of the old name."""
+    fields: dict[str, _To | str] = {
+        "Enable": _To(section, "enabled"),
+        "SSL": _To(section, "tls") if tls else _NO_TLS,
+        "Address": _To(section, "host", _if_given),
+        "Port": _To(section, "port", _unless_zero),
+        "Username": _To(section, "username"),
+        "Password": _To(section, "password"),
+        "Topic": _To(section, "topic", _if_given),
+        "Timeout": _To(section, "timeout_ms", _unless_zero),
+        "ReconnectDelay": _To(section, "reconnect_delay_ms", _unless_zero),
+        "Refresh": _NEVER_APPLIED,
+        "Path": _UNUSED,
+        **more,
+    }
+    return {f"{start}{name}": to for name, to in fields.items()}
+
+
 # The settings of files that are there once: where each goes, or why it does not.
 _FIELDS: Final[Mapping[str, Mapping[str, _To | str]]] = MappingProxyType(
     {
@@ -249,8 +296,32 @@ _FIELDS: Final[Mapping[str, Mapping[str, _To | str]]] = MappingProxyType(
             "prefix": _IN_ADDRESS,
             "netmask": _IN_ADDRESS,
         },
+        files.AMQP: _subscriber(
+            AmqpSettings, "subscriberAmqp", tls=True, Version="AMQP 0-9-1 is spoken; version 1.0 is not"
+        ),
+        files.MQTT: _subscriber(
+            MqttSettings,
+            "subscriberMqtt",
+            ClientID=_To(MqttSettings, "client_id"),
+            Qos=_To(MqttSettings, "qos", str),
+        ),
+        files.REDIS: _subscriber(
+            RedisSettings,
+            "subscriberRedis",
+            Username="it named the connection, and was no user of the broker",
+        ),
+        files.STOMP: _subscriber(StompSettings, "subscriberStomp", Database=_UNUSED),
+        files.ACTIVEMQ: _subscriber(
+            ActiveMqSettings,
+            "subscriberActiveMQ",
+            Port=_To(ActiveMqSettings, "port", _stomp_port),
+            ClientID=_To(ActiveMqSettings, "client_id"),
+            TimeToLeave=_To(ActiveMqSettings, "time_to_live_ms", _unless_zero),
+        ),
+        files.WS: _subscriber(WsSettings, "subscriberWs", tls=True, Path=_To(WsSettings, "path", _if_given)),
     }
 )
+_SUBSCRIBERS: Final = frozenset({files.AMQP, files.MQTT, files.REDIS, files.STOMP, files.ACTIVEMQ, files.WS})
 
 
 def _one(result: Translation, file: str, document: Any) -> None:  # noqa: ANN401 - JSON
@@ -264,6 +335,11 @@ def _one(result: Translation, file: str, document: Any) -> None:  # noqa: ANN401
     ethernet = result.raw.get(EthernetSettings, {}).get(ONLY)
     if file == files.ETHERNET and ethernet is not None and "address" in ethernet:
         ethernet["method"] = "static"
+    if file in _SUBSCRIBERS:
+        for values in (
+            result.raw[section][ONLY] for section in result.raw if issubclass(section, Connection)
+        ):
+            values["mode"] = COMPATIBLE  # what the publishers of the old device expect
     # The old product restarted at midnight; ours has a time of its own.
     housekeeping = result.raw.get(HousekeepingSettings, {}).get(ONLY)
     if file == files.GENERAL and housekeeping is not None:
