@@ -120,6 +120,11 @@ class AmqpSettings(Connection, key="amqp", title="RabbitMQ", reset_flag="RESET_S
         "the queue and its messages survive a restart of the broker.",
     )
     port: int = integer(default=5672, minimum=1, maximum=65535, help="5672, or 5671 with SSL.")
+    username: str = text(
+        default="guest",
+        help="User name at the broker; guest is mostly let in from the broker's own machine only.",
+    )
+    password: str = secret(default="guest", help="Password at the broker.")
     virtual_host: str = text(default="/", help="Virtual host of the broker.")
 
 
@@ -141,7 +146,8 @@ class MqttSettings(Connection, key="mqtt", title="Mosquitto", reset_flag="RESET_
         default="",
         pattern=r"[A-Za-z0-9._-]{0,64}",
         shape="at most 64 letters, digits and . _ -",
-        help="Name of this device at the broker, of which there may be one only; empty for the device's own.",
+        help="Name of this device at the broker, of which there may be one only; empty for the device's own. The group "
+        "is added to it.",
         title="Client ID",
     )
     qos: str = choice(
@@ -155,7 +161,9 @@ class MqttSettings(Connection, key="mqtt", title="Mosquitto", reset_flag="RESET_
         default="",
         pattern=r"[A-Za-z0-9._-]{0,64}",
         shape="at most 64 letters, digits and . _ -",
-        help="Devices of the same group divide the messages among them, with MQTT 5; empty, each gets all.",
+        help="Devices of the same group divide the messages among them, with MQTT 5; empty, each gets all. Mosquitto "
+        "deals its part to a device that is away as well, and keeps it for that device alone: where another is to "
+        "finish the work of one that died, use a queue of RabbitMQ, Redis or ActiveMQ.",
         title="Group of devices",
     )
     session_h: int = integer(
@@ -163,7 +171,8 @@ class MqttSettings(Connection, key="mqtt", title="Mosquitto", reset_flag="RESET_
         minimum=1,
         maximum=720,
         unit="h",
-        help="For how long the broker keeps messages for a device that is away.",
+        help="For how long the broker keeps messages for a device that is away, with MQTT 5; with 3.1.1 the broker has "
+        "a setting for that.",
         title="Keep for",
     )
 
@@ -180,17 +189,27 @@ class RedisSettings(Connection, key="redis", title="Redis", reset_flag="RESET_SU
 
     mode: str = _mode(
         "PUBLISH and SUBSCRIBE; what is published while the device is away is lost.",
-        "a stream of this name (XADD, field json), read by a group; nothing is lost.",
+        "a stream of this name (XADD, field json), read by a group; nothing is lost. What is done is deleted from the "
+        "stream, unless another group reads it as well.",
     )
     port: int = integer(default=6379, minimum=1, maximum=65535, help="6379 as a rule.")
     username: str = text(default="", help="ACL user; empty for the default user.")
-    database: int = integer(default=0, minimum=0, maximum=1023, help="Number of the database.")
+    database: int = integer(
+        default=0, minimum=0, maximum=1023, help="Number of the database of the stream; channels are in none."
+    )
     group: str = text(
         default="otppi",
         pattern=r"[A-Za-z0-9._-]{1,64}",
         shape="1 to 64 letters, digits and . _ -",
         help="Consumer group of the stream. Devices of the same group divide the messages among them.",
         title="Group of devices",
+    )
+    consumer: str = text(
+        default="",
+        pattern=r"[A-Za-z0-9._-]{0,64}",
+        shape="at most 64 letters, digits and . _ -",
+        help="Name of this device in the group, of which there may be one only; empty for the device's own.",
+        title="Consumer",
     )
 
 

@@ -173,7 +173,7 @@ class Subscriber:
                 log.warning("broker", extra={"fields": {**fields, "reason": str(trouble)}})
             else:
                 log.info("broker", extra={"fields": fields})
-        if state is not self._state:
+        if BrokerState.CONNECTED in (state, self._state) and state is not self._state:
             self._since_s = time.monotonic()
         self._state, self._trouble = state, trouble
         if is_news:

@@ -23,10 +23,12 @@ LEVELS: Mapping[str, tuple[str, str]] = MappingProxyType(
 _PAGES: Mapping[str, str] = MappingProxyType(
     {
         "Ethernet": "/network",
+        "SMS vendor": "/vendors",
         "Wi-Fi country": "/network",
         "access point": "/network",
         "admin": "/settings/general",
         "balance of": "/modems",
+        "broker": "/brokers",
         "buzzer": "/bell",
         "certificate": "/certificate",
         "clock": "/clock",

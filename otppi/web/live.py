@@ -18,6 +18,7 @@ from otppi.lib.clock import Clock
 from otppi.model.events import (
     BalanceLow,
     BrokerLost,
+    BrokerStateChanged,
     DeliveryReported,
     DeviceNotice,
     HostStrained,
@@ -32,6 +33,7 @@ from otppi.model.events import (
     SmsTaken,
 )
 from otppi.model.modems import ModemState
+from otppi.web.outcomes import BROKERS
 from otppi.web.words import Words, words_for
 from otppi.wsgi.streams import Streams
 
@@ -46,6 +48,7 @@ _SAME_NOTICE_AGAIN_S = 5.0
 # What changes what a page shows: it fetches that anew.
 _PINGS: Mapping[type, str] = {
     ModemStateChanged: "modems",
+    BrokerStateChanged: "brokers",
     SmsReceived: "inbox",
     DeliveryReported: "reports",
     NetworkOnTrial: "network",
@@ -362,6 +365,8 @@ class _Wording:
 
 
 def _modem_notice(event: ModemStateChanged) -> Notice | None:
+    if event.is_vendor:
+        return _vendor_notice(event)
     name, reason = event.modem_name, event.reason
     match event.state:
         case ModemState.READY:
@@ -393,6 +398,24 @@ def _modem_notice(event: ModemStateChanged) -> Notice | None:
     return None
 
 
+def _vendor_notice(event: ModemStateChanged) -> Notice | None:
+    name, reason = event.modem_name, event.reason
+    match event.state:
+        case ModemState.READY:
+            return "good", lambda words: words("The account {name} at an SMS vendor is ready.", name=name)
+        case ModemState.RESTING:
+            return "warn", lambda words: words(
+                "The account {name} at an SMS vendor rests: {reason}", name=name, reason=words.said(reason)
+            )
+        case ModemState.FAILED:
+            return "bad", lambda words: words(
+                "The account {name} at an SMS vendor needs attention: {reason}",
+                name=name,
+                reason=words.said(reason),
+            )
+    return None
+
+
 def _device_came_or_went(event: DeviceNotice) -> Sentence:
     what = event.description or event.name
     if event.is_present:
@@ -403,7 +426,7 @@ def _device_came_or_went(event: DeviceNotice) -> Sentence:
 def _broker_lost(event: BrokerLost) -> Sentence:
     return lambda words: words(
         "The connection to the broker {broker} is lost: {reason}",
-        broker=event.broker,
+        broker=BROKERS.get(event.broker, event.broker),
         reason=words.said(event.reason),
     )
 
@@ -428,6 +451,12 @@ def _of_network(event: NetworkOnTrial) -> Iterable[Notice]:
 
 
 def _balance_low(event: BalanceLow) -> Sentence:
+    if event.is_vendor:
+        return lambda words: words(
+            "The account {name} at an SMS vendor should be topped up: {reason}",
+            name=event.modem_name,
+            reason=words.said(event.reason),
+        )
     return lambda words: words(
         "The SIM card in modem {name} should be topped up: {reason}",
         name=event.modem_name,

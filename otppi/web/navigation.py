@@ -37,8 +37,11 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         N_("Modems and API"),
         (
             Entry(N_("Modems"), "/modems", "modem", "modem.list"),
+            Entry(N_("SMS vendors"), "/vendors", "globe2", "vendor_route.list"),
             Entry(N_("Costs"), "/costs", "cash-coin", "cost"),
             Entry(N_("API users"), "/api-users", "key", "api_user.put"),
+            Entry(N_("Vendor API"), "/vendor-accounts", "plug", "vendor_account.list"),
+            Entry(N_("Message brokers"), "/brokers", "hdd-network", "broker.list"),
             Entry(N_("API settings"), "/settings/api", "code-slash", "settings.set"),
             Entry(N_("Messages and codes"), "/settings/messages", "chat-left-text", "settings.set"),
         ),

@@ -14,15 +14,34 @@ OUTCOMES: Mapping[str, tuple[str, str]] = MappingProxyType(
         Outcome.FAILED.value: ("bad", N_("not sent")),
     }
 )
+# By the names of "broker.list"; their names are the same in every language.
+BROKERS: Mapping[str, str] = MappingProxyType(
+    {
+        "amqp": "RabbitMQ",
+        "mqtt": "Mosquitto",
+        "redis": "Redis",
+        "stomp": "STOMP",
+        "activemq": "ActiveMQ",
+        "ws": "WebSocket",
+    }
+)
 # By `otppi.model.requests.Origin.door`.
 DOORS: Mapping[str, str] = MappingProxyType(
-    {"rest": N_("REST API"), "admin": N_("Admin pages"), "cli": N_("Command line")}
+    {
+        "rest": N_("REST API"),
+        "vendor": N_("Vendor API"),
+        **dict(BROKERS),
+        "admin": N_("Admin pages"),
+        "cli": N_("Command line"),
+    }
 )
 # By the names of "door.list".
 SERVERS: Mapping[str, str] = MappingProxyType(
     {
         "rest": N_("REST API"),
         "rest-tls": N_("REST API, encrypted"),
+        "vendor": N_("Vendor API"),
+        "vendor-tls": N_("Vendor API, encrypted"),
         "admin": N_("Admin pages"),
         "admin-tls": N_("Admin pages, encrypted"),
         "portal": N_("Welcome page of the Wi-Fi"),

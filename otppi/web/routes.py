@@ -13,6 +13,7 @@ from otppi.web.pages import (
     backup,
     bell,
     blocklist,
+    brokers,
     certificate,
     clock,
     confirm,
@@ -35,6 +36,8 @@ from otppi.web.pages import (
     setup,
     sim,
     ussd,
+    vendor_accounts,
+    vendors,
 )
 
 ROUTES = tuple(
@@ -49,6 +52,8 @@ ROUTES = tuple(
         monitor.ROUTES,
         costs.ROUTES,
         modems.ROUTES,
+        vendors.ROUTES,
+        brokers.ROUTES,
         sim.ROUTES,
         ussd.ROUTES,
         send.ROUTES,
@@ -67,6 +72,7 @@ ROUTES = tuple(
         logs.ROUTES,
         jobs.ROUTES,
         api_users.ROUTES,
+        vendor_accounts.ROUTES,
         administrators.ROUTES,
         account.ROUTES,
         audit.ROUTES,

@@ -10,7 +10,23 @@ from otppi.web.forms import Field
 from otppi.web.site import Response, Route, Visit, post
 
 # What hardly anybody has to touch is folded away.
+_OF_BROKERS = frozenset(
+    {
+        "received_topic",
+        "most_in_hand",
+        "timeout_ms",
+        "reconnect_delay_ms",
+        "refresh_s",
+        "tls_verify",
+        "ca_certificate",
+        "client_certificate",
+        "client_key",
+    }
+)
 FOLDED: Mapping[str, frozenset[str]] = {
+    **dict.fromkeys(("amqp", "redis", "stomp", "ws"), _OF_BROKERS),
+    "activemq": _OF_BROKERS | {"client_id", "time_to_live_ms"},
+    "mqtt": _OF_BROKERS | {"client_id", "session_h"},
     "admin": frozenset({"host", "names"}),
     "api": frozenset(
         {
@@ -73,14 +89,11 @@ FOLDED: Mapping[str, frozenset[str]] = {
             "ussd_session_s",
         }
     ),
+    "vendor_api": frozenset({"host", "requests_per_minute"}),
     "wlan": frozenset({"interface", "wpa3", "band", "channel", "country", "forwarding"}),
 }
-# What is of no use on this device is not shown: the losses of brokers, which it does not have.
-UNUSED: Mapping[str, frozenset[str]] = {
-    "bell": frozenset(
-        f"{broker}_disconnected" for broker in ("amqp", "mqtt", "redis", "activemq", "stomp", "ws")
-    ),
-}
+# What leaves no choice is not shown.
+UNUSED: Mapping[str, frozenset[str]] = {"ws": frozenset({"mode"})}
 # Fields of this name and a setting's tell what stood there when the form was drawn.
 DRAWN = "drawn."
 # A ticked box of this name and the secret's puts nothing in the place of the secret.

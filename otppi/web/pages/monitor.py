@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from otppi.web import modem_words
+from otppi.web import broker_words, modem_words
 from otppi.web.outcomes import DOORS, OUTCOMES
 from otppi.web.site import Response, Visit, get
 from otppi.web.words import N_, Words
@@ -12,7 +12,12 @@ from otppi.web.words import N_, Words
 # The first is what a page shows at once; the device remembers no more than all.
 _ROWS, _ALL_ROWS = 20, 200
 # The servers of "door.list", plain and encrypted, that let in what comes through a door of `DOORS`.
-_SERVERS: Mapping[str, tuple[str, str]] = {"rest": ("rest", "rest-tls"), "admin": ("admin", "admin-tls")}
+_SERVERS: Mapping[str, tuple[str, str]] = {
+    "rest": ("rest", "rest-tls"),
+    "vendor": ("vendor", "vendor-tls"),
+    "admin": ("admin", "admin-tls"),
+}
+_OPTIONAL = frozenset({"vendor"})  # of which nothing is shown while it is off
 _OPEN: Mapping[tuple[bool, bool], str] = {
     (True, True): N_("HTTP and HTTPS"),
     (True, False): N_("HTTP"),
@@ -46,9 +51,14 @@ class _Node:
 def show(visit: Visit) -> Response:
     """Show the way of messages, and the last of them."""
     words = visit.words
-    doors = _doors(words, visit.call("door.list"))
+    doors = _doors(words, visit.call("door.list"), visit.call("broker.list"))
     modems = [
-        _modem(words, one) for one in visit.call("modem.list") if one["active"] and not one["internetAccess"]
+        *(
+            _modem(words, one)
+            for one in visit.call("modem.list")
+            if one["active"] and not one["internetAccess"]
+        ),
+        *(_vendor(words, one) for one in visit.call("vendor_route.list") if one["active"]),
     ]
     messages = visit.call("traffic.recent")["messages"]
     most = _ALL_ROWS if visit.query("all") else _ROWS
@@ -69,13 +79,21 @@ def show(visit: Visit) -> Response:
     )
 
 
-def _doors(words: Words, servers: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, str, bool]]:
+def _doors(
+    words: Words, servers: Sequence[Mapping[str, Any]], brokers: Sequence[Mapping[str, Any]]
+) -> list[tuple[str, str, str, bool]]:
+    planned = {one["name"] for one in servers}
     opened = {one["name"] for one in servers if not one["problem"]}
+    broker_by_name = {one["name"]: one for one in brokers}
     doors = []
     for door, title in DOORS.items():
-        if (names := _SERVERS.get(door)) is None:
+        if (broker := broker_by_name.get(door)) is not None:
+            if broker["enabled"]:
+                standing = broker_words.STATES[broker["state"]]
+                doors.append((door, title, words(standing[1]), standing[0] == "good"))
+        elif (names := _SERVERS.get(door)) is None:
             doors.append((door, words(title), "", True))
-        else:
+        elif door not in _OPTIONAL or not planned.isdisjoint(names):
             plain, encrypted = (name in opened for name in names)
             doors.append((door, words(title), words(_OPEN[plain, encrypted]), plain or encrypted))
     return doors
@@ -84,6 +102,11 @@ def _doors(words: Words, servers: Sequence[Mapping[str, Any]]) -> list[tuple[str
 def _modem(words: Words, modem: Mapping[str, Any]) -> tuple[str, str, str, bool]:
     title = words(modem_words.standing(modem).title)
     return modem["id"], modem["name"], title, modem_words.is_ready(modem) and modem["apiEnabled"]
+
+
+def _vendor(words: Words, route: Mapping[str, Any]) -> tuple[str, str, str, bool]:
+    standing = modem_words.vendor_standing(route)
+    return route["id"], route["name"], words(standing.title), standing.level == "good"
 
 
 def _placed(nodes: Sequence[tuple[str, str, str, bool]], height: float) -> list[_Node]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from otppi.model.checks import Level
 from otppi.model.errors import Busy
-from otppi.web import charts, diagnosis_words, modem_words
+from otppi.web import broker_words, charts, diagnosis_words, modem_words
 from otppi.web.charts import Chart, Series
 from otppi.web.navigation import GROUPS
 from otppi.web.outcomes import OUTCOMES, SERVERS
@@ -66,6 +66,7 @@ def show(visit: Visit) -> Response:
         levels=diagnosis_words.LEVELS,
         modems=_modems(visit, cost["currency"]),
         doors=_doors(words, visit.call("door.list")),
+        brokers=[broker_words.card(visit, one) for one in visit.call("broker.list") if one["enabled"]],
         today_parts=sum(one["today"]["parts"] for one in cost["modems"]),
         today_cost=words.money(
             sum((Decimal(one["today"]["cost"]) for one in cost["modems"]), Decimal()), cost["currency"]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from otppi.gateway.rights import Role
 from otppi.model.errors import OtpPiError
 from otppi.web import sheets
+from otppi.web.outcomes import BROKERS
 from otppi.web.site import Response, Visit, get, post
 from otppi.web.words import N_
 
@@ -22,7 +23,7 @@ class Page:
 
 PAGES = {
     "general": Page(N_("General settings"), ("general", "housekeeping", "admin", "reset")),
-    "api": Page(N_("API settings"), ("api",)),
+    "api": Page(N_("API settings"), ("api", "vendor_api")),
     "messages": Page(N_("Messages and codes"), ("sms", "otp", "inbox", "reports", "sent")),
 }
 # Where each section is set; those that are one item each have their own lists.
@@ -33,14 +34,25 @@ PLACES = {section: f"/settings/{name}" for name, page in PAGES.items() for secti
     "ethernet": "/network",
     "firewall": "/firewall",
     "open_ports": "/firewall",
+    **{broker: f"/brokers/{broker}" for broker in BROKERS},
     "clock": "/clock",
     "bell": "/bell",
     "modems": "/modems",
+    "vendor_routes": "/vendors",
     "api_users": "/api-users",
+    "vendor_accounts": "/vendor-accounts",
     "admins": "/administrators",
     "blocklist": "/blocklist",
 }
-_WITH_ANCHORS = frozenset(PLACES) - {"open_ports", "modems", "api_users", "admins", "blocklist"}
+_WITH_ANCHORS = frozenset(PLACES) - {
+    "open_ports",
+    "modems",
+    "vendor_routes",
+    "api_users",
+    "vendor_accounts",
+    "admins",
+    "blocklist",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
