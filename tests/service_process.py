@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 import urllib.request
+from pathlib import Path
 
 from otppi.lib.bus import Bus
 from otppi.services.control import call
@@ -119,11 +120,14 @@ class Service:
 @contextlib.contextmanager
 def services(folder, free_port):
     """Yield what makes services, started unless `starts` is False; all end with the block."""
-    runtime = tempfile.mkdtemp(prefix="otppi-test-", dir="/dev/shm")
+    runtime = Path(tempfile.mkdtemp(prefix="otppi-test-", dir="/dev/shm"))
     made = []
 
     def make(modems=1, submit_s=0.0, starts=True):
-        made.append(Service(folder, runtime, free_port, modems, submit_s))
+        own = [one / f"{len(made)}" for one in (folder, runtime)]
+        for one in own:
+            one.mkdir(mode=0o700)
+        made.append(Service(*own, free_port, modems, submit_s))
         if starts:
             made[-1].start()
         return made[-1]

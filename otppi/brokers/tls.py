@@ -2,10 +2,12 @@
 
 import contextlib
 import os
+import socket
 import ssl
 from collections.abc import Iterator
 
 from otppi.brokers.errors import BrokerError, Trouble
+from otppi.brokers.settings import Connection
 
 
 def client_context(
@@ -30,16 +32,43 @@ def client_context(
         if ca_pem:
             context.load_verify_locations(cadata=ca_pem)
         if certificate_pem:
-            with _as_file(certificate_pem) as certificate, _as_file(key_pem) as key:
+            with as_file(certificate_pem) as certificate, as_file(key_pem) as key:
                 context.load_cert_chain(certificate, key)
     except (ssl.SSLError, ValueError) as error:
         raise BrokerError(Trouble.OWN_CERTIFICATE, str(error)) from error
     return context
 
 
+def context_for(settings: Connection) -> ssl.SSLContext:
+    """Make the context that the settings of a broker describe; raises BrokerError."""
+    return client_context(
+        ca_pem=settings.ca_certificate,
+        certificate_pem=settings.client_certificate,
+        key_pem=settings.client_key,
+        verify=settings.tls_verify,
+    )
+
+
+def secured(plain: socket.socket, context: ssl.SSLContext, host: str) -> ssl.SSLSocket:
+    """Speak TLS on a connection; it is closed if that fails.
+
+    Raises:
+        BrokerError: The other side does not speak TLS.
+        OSError: It does, and something else is wrong.
+    """
+    try:
+        return context.wrap_socket(plain, server_hostname=host)
+    except ssl.SSLEOFError as error:
+        plain.close()
+        raise BrokerError(Trouble.NOT_TLS, "it hung up") from error
+    except OSError:
+        plain.close()
+        raise
+
+
 @contextlib.contextmanager
-def _as_file(pem: str) -> Iterator[str]:
-    # The ssl module reads keys from files only; this one never reaches a disk.
+def as_file(pem: str) -> Iterator[str]:
+    """Yield the path of a file that never reaches a disk: keys are read from files only."""
     fd = os.memfd_create("pem", os.MFD_CLOEXEC)
     try:
         os.write(fd, pem.encode())

@@ -1,0 +1,54 @@
+"""Every broker in its durable mode, as gateway and publisher are set for it."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from otppi.brokers.settings import ActiveMqSettings, AmqpSettings, StompSettings
+from otppi.publisher.amqp import AmqpTransport
+from otppi.publisher.stomp import StompTransport
+from tests.broker_servers.rabbitmq import VHOST
+from tests.broker_servers.server import HOST, PASSWORD, USER
+from tests.brokers.under_fire import Target
+
+_LOGIN = {"host": HOST, "username": USER, "password": PASSWORD}
+
+
+def amqp(server: Any) -> Target:
+    return Target(
+        section=AmqpSettings,
+        settings={**_LOGIN, "virtual_host": VHOST},
+        server=server,
+        port=server.port,
+        transport=AmqpTransport(**_LOGIN, port=server.port, vhost=VHOST),
+    )
+
+
+def stomp(server: Any) -> Target:
+    return Target(
+        section=StompSettings,
+        settings={**_LOGIN, "virtual_host": VHOST},
+        server=server,
+        port=server.stomp_port,
+        transport=StompTransport(**_LOGIN, port=server.stomp_port, vhost=VHOST),
+    )
+
+
+def activemq(server: Any) -> Target:
+    return Target(
+        section=ActiveMqSettings,
+        settings=_LOGIN,
+        server=server,
+        port=server.port,
+        transport=StompTransport(**_LOGIN, port=server.port),
+    )
+
+
+# By the name of the broker: the fixture of its server, and what is made of it.
+TARGETS: Mapping[str, tuple[str, Callable[[Any], Target]]] = MappingProxyType(
+    {
+        "amqp": ("rabbitmq_server", amqp),
+        "stomp": ("rabbitmq_server", stomp),
+        "activemq": ("activemq_server", activemq),
+    }
+)
