@@ -1,6 +1,52 @@
-"""The command `otppi`."""
+"""The command `otppi`.
 
-from otppi.services.cli import main
+What an application server uses is loaded without the parts of a device, which need not be installed there.
+"""
+
+import importlib
+import sys
+
+import click
+
+import otppi
+
+# What each is called, the module of its click command, and that command.
+_FOR_SERVERS = {
+    "publish": ("otppi.publisher.cli", "publish"),
+    "ws-broker": ("otppi.wsbroker.cli", "ws_broker"),
+}
+
+
+class _Program(click.Group):
+    """The commands for servers, and those of the device where it is installed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        device = self._device()
+        return sorted([*_FOR_SERVERS, *(device.list_commands(ctx) if device is not None else ())])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in _FOR_SERVERS:
+            module, name = _FOR_SERVERS[cmd_name]
+            command: click.Command = getattr(importlib.import_module(module), name)
+            return command
+        device = self._device()
+        return device.get_command(ctx, cmd_name) if device is not None else None
+
+    def _device(self) -> click.Group | None:
+        try:
+            from otppi.services.cli import main as device
+        except ModuleNotFoundError as error:
+            if (error.name or "").partition(".")[0] == "otppi":
+                raise
+            return None  # installed without the libraries of a device
+        return device
+
+
+@click.group(cls=_Program, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(otppi.__version__, prog_name="otppi")
+def main() -> None:
+    """OTP-Pi: one-time passwords by SMS from your own modems."""
+
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -78,9 +78,11 @@ class StompLink:
                     raise _why(settings) or from_os(error) from error
                 try:
                     self._await_answer()
-                except BrokerError as error:
+                    # Else each small frame would wait for the last one to be acknowledged.
+                    connection.transport.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                except (BrokerError, OSError) as error:
                     self.close()
-                    raise _why(settings) or _at_login(error) from error
+                    raise _why(settings) or _at_login(from_os(error)) from error
 
     def subscribe(self, most_in_hand: int) -> None:
         """Begin to take messages; raises BrokerError."""

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.bench.baseline import BASELINE
+from tests.bench.brokers import BROKERS
 from tests.bench.burst import BURST
 from tests.bench.crowded import CROWDED
 from tests.bench.elsewhere import ELSEWHERE
@@ -47,6 +48,7 @@ _MEASUREMENTS = (
     RECOVERY,
     ONE_HANGS,
     *CROWDED,
+    *BROKERS,
 )
 _QUICK_IDLE_S = 2.0
 _IDLE_S = 20.0

@@ -151,7 +151,11 @@ class Rig:
             **self._settings,
         }
         for path, value in settings.items():
-            administer(self.state_dir, "settings.set", {"values": {path: str(value).lower()}})
+            administer(
+                self.state_dir,
+                "settings.set",
+                {"values": {path: str(value).lower() if isinstance(value, bool) else str(value)}},
+            )
         administer(self.state_dir, "api_user.add", {"user": USER, "password": PASSWORD})
         administer(self.state_dir, "admin.add", {"user": _OWNER, "password": OWNER_PASSWORD})
         for name, port in self.simulator.ports.items():

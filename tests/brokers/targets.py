@@ -4,8 +4,10 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from otppi.brokers.settings import ActiveMqSettings, AmqpSettings, StompSettings
+from otppi.brokers.settings import ActiveMqSettings, AmqpSettings, MqttSettings, RedisSettings, StompSettings
 from otppi.publisher.amqp import AmqpTransport
+from otppi.publisher.mqtt import MqttTransport
+from otppi.publisher.redis import RedisTransport
 from otppi.publisher.stomp import StompTransport
 from tests.broker_servers.rabbitmq import VHOST
 from tests.broker_servers.server import HOST, PASSWORD, USER
@@ -44,11 +46,33 @@ def activemq(server: Any) -> Target:
     )
 
 
+def mqtt(server: Any) -> Target:
+    return Target(
+        section=MqttSettings,
+        settings={**_LOGIN, "share_group": "shop"},
+        server=server,
+        port=server.port,
+        transport=MqttTransport(**_LOGIN, port=server.port),
+    )
+
+
+def redis(server: Any) -> Target:
+    return Target(
+        section=RedisSettings,
+        settings=_LOGIN,
+        server=server,
+        port=server.port,
+        transport=RedisTransport(**_LOGIN, port=server.port),
+    )
+
+
 # By the name of the broker: the fixture of its server, and what is made of it.
 TARGETS: Mapping[str, tuple[str, Callable[[Any], Target]]] = MappingProxyType(
     {
         "amqp": ("rabbitmq_server", amqp),
         "stomp": ("rabbitmq_server", stomp),
         "activemq": ("activemq_server", activemq),
+        "mqtt": ("mosquitto_server", mqtt),
+        "redis": ("redis_server", redis),
     }
 )
