@@ -15,6 +15,9 @@ packages=(
     xz-utils zbar-tools
 )
 
+# The message brokers.
+packages+=(activemq mosquitto rabbitmq-server redis-server)
+
 # The booted image; for one of another processor, image/README.md.
 packages+=(cpio kmod mmdebstrap qemu-utils zstd)
 case $(dpkg --print-architecture) in

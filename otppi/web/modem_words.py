@@ -175,6 +175,16 @@ _CASES: Mapping[str, tuple[_Case, ...]] = MappingProxyType(
                 ),
             ),
         ),
+        ModemState.RESTING: (
+            _case(
+                "warn",
+                N_("Resting"),
+                N_(
+                    "Top up the account if no credit is left. It is tried again by itself; a test of the connection "
+                    "that goes well ends the waiting."
+                ),
+            ),
+        ),
     }
 )
 _OFF = Standing(level="off", title=N_("Switched off"))
@@ -193,6 +203,13 @@ _ROAMING = Standing(
     at_sim=True,
 )
 _UNKNOWN = Standing(level="note", title=N_("Not known"))
+_REFUSED_BY_VENDOR = Standing(
+    level="bad",
+    title=N_("Needs attention"),
+    advice=N_(
+        "Look at address, account and password, and test the connection. It is tried again every quarter of an hour."
+    ),
+)
 
 
 def standing(modem: Mapping[str, Any]) -> Standing:
@@ -206,8 +223,21 @@ def standing(modem: Mapping[str, Any]) -> Standing:
             return _SENDS_NOTHING
         if modem["registration"] == Registration.ROAMING:
             return _ROAMING
-    for case in _CASES.get(modem["state"], ()):
-        if case.reason in modem["reason"]:
+    return _standing_in(modem["state"], modem["reason"])
+
+
+def vendor_standing(route: Mapping[str, Any]) -> Standing:
+    """Return how an account of `vendor_route.list` is and what its owner can do."""
+    if not route["active"]:
+        return _OFF
+    if route["state"] == ModemState.FAILED:
+        return _REFUSED_BY_VENDOR
+    return _standing_in(route["state"], route["reason"])
+
+
+def _standing_in(state: str, reason: str) -> Standing:
+    for case in _CASES.get(state, ()):
+        if case.reason in reason:
             return case.standing
     return _UNKNOWN
 

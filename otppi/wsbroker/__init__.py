@@ -1,1 +1,1 @@
-"""A WebSocket broker: forwards what one client sends to all others of its topic, and keeps nothing."""
+"""A WebSocket broker: hands what one client sends to all others on its topic, and remembers it for a moment."""

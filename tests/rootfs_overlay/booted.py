@@ -178,19 +178,20 @@ def _prepare(stage: Path) -> None:
     put_program(tree, "usr/lib/otppi/venv/bin/otppi", probe)
     put_program(tree, "usr/sbin/hwclock", probe)
     put_program(tree, "usr/lib/otppi/gateway", _GATEWAY)
+    put_program(tree, "usr/lib/otppi/broker", _BROKER)
     (tree / "usr/lib/otppi/source/otppi").mkdir(parents=True)
     (tree / "usr/lib/otppi/site").mkdir()
     site = sysconfig.get_path("purelib")
     (stage / "binds").write_text(f"{ROOT / 'otppi'} usr/lib/otppi/source/otppi\n{site} usr/lib/otppi/site\n")
 
 
-_GATEWAY = """\
+_PROGRAM = """\
 #!/usr/bin/python3
 import sys
 sys.path[:0] = ["/usr/lib/otppi/source", "/usr/lib/otppi/site"]
-from otppi.__main__ import main
-main()
 """
+_GATEWAY = f"{_PROGRAM}from otppi.__main__ import main\nmain()\n"
+_BROKER = f"{_PROGRAM}from otppi.wsbroker.cli import ws_broker\nws_broker()\n"
 
 
 def _put_secrets(tree: Path) -> None:
@@ -219,6 +220,7 @@ def _put_units(tree: Path) -> None:
     # Before any unit: something to be read or not.
     (tree / "usr/lib/tmpfiles.d/otppi-test.conf").write_text(
         "f /var/lib/otppi/secret 0600 otppi otppi - invented\n"
+        "f /var/lib/otppi/ws-broker.htpasswd 0600 root root - invented:{SHA}86kpszZLRxpIH0982gtFWezemro=\n"
     )
     for unit in ("otppi.service.d", "otppi-.service.d"):
         (own / unit).mkdir()

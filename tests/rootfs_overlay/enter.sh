@@ -57,6 +57,8 @@ mount --bind "$(tty)" "$root/dev/console"
 cd "$root"
 pivot_root . old
 umount -l old
+# As systemd does it itself where it is not in a container; without it no unit would see what systemd hands to it.
+mount --make-rshared /
 # There is one clock and one kernel for this system and the machine: nobody in here may set or load anything in them.
 exec env -i PATH=/usr/sbin:/usr/bin container=otppi-test \
     setpriv --bounding-set=-sys_time,-sys_module,-sys_rawio,-syslog,-wake_alarm /usr/lib/systemd/systemd \

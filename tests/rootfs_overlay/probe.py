@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Stands where the device has its programs: tries everything once and says what the unit's restrictions let pass.
 
-Prints one line of JSON: the deeds that succeeded. As `serve` it then behaves like a service.
+Prints one line of JSON: the deeds that succeeded. As `serve` and `ws-broker` it then behaves like a service.
 """
 
 import ctypes
@@ -170,6 +170,7 @@ DEEDS: dict[str, Callable[[], object]] = {
     **{
         f"open {path} to write": lambda path=path: os.close(os.open(path, os.O_WRONLY)) for path in USB_DRIVER
     },
+    "read what it was given": lambda: read(os.environ.get("CREDENTIALS_DIRECTORY", "/absent") + "/accounts"),
     "see other processes": lambda: os.stat("/proc/1/stat"),
     "name who holds a port": name_who_holds_a_port,
     "use IPv4": lambda: socket.socket(socket.AF_INET).close(),
@@ -216,7 +217,7 @@ def serve() -> None:
 
 def main() -> None:
     print(json.dumps(sorted(name for name, deed in DEEDS.items() if can(deed))), flush=True)
-    if "serve" in sys.argv:
+    if "serve" in sys.argv or "ws-broker" in sys.argv:
         serve()
     if "reset-watch" in sys.argv or "dial" in sys.argv:
         time.sleep(3600)

@@ -74,6 +74,13 @@ ALLOWED = {
         "use local sockets",
         "open a serial port",
     },
+    "otppi-ws-broker.service": {
+        "read what it was given",
+        "use IPv4",
+        "use IPv6",
+        "use local sockets",
+        "send a packet",
+    },
     RTC_SAVE: set(),
     # Nobody's device can be forced upon the driver (new_id), nor anything else of /sys be written.
     instance_of("otppi-usb-restart@.service"): {
@@ -232,3 +239,24 @@ def test_the_gateways_own_code_runs_within_the_restrictions(everything_ran):
         everything_ran.run("systemctl", "restart", GATEWAY)
     levels = {one["name"]: one["level"] for one in json.loads(answer)}
     assert {levels[name] for name in ("gateway", "admin", "rest", "rest-tls")} == {"green"}, answer
+
+
+def test_the_brokers_own_code_runs_within_the_restrictions(everything_ran):
+    unit = "otppi-ws-broker.service"
+    drop_in = f"/run/systemd/system/{unit}.d"
+    command = everything_ran.run("cat", f"/usr/lib/systemd/system/{unit}").stdout
+    arguments = re.search(r"^ExecStart=\S+ ws-broker (.*)$", command, re.MULTILINE)[1]
+    text = f"[Service]\nExecStart=\nExecStart=/usr/lib/otppi/broker {arguments}\n"
+    ask = "import http.client as http; one = http.HTTPConnection('127.0.0.1', 9000); one.request('GET', '/')"
+    everything_ran.run("sh", "-c", f"mkdir -p {drop_in} && cat >{drop_in}/95-real.conf", stdin=text)
+    everything_ran.run("systemctl", "daemon-reload")
+    try:
+        # Waits until the broker itself says that it is ready.
+        everything_ran.run("systemctl", "restart", unit)
+        said = everything_ran.run("python3", "-c", f"{ask}; print(one.getresponse().status)").stdout
+        everything_ran.run("systemctl", "stop", unit)
+        end = everything_ran.show(unit, "Result")
+    finally:
+        everything_ran.run("rm", "-r", drop_in)
+        everything_ran.run("systemctl", "daemon-reload")
+    assert (said, end) == ("401\n", "success")

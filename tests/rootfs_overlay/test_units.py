@@ -106,12 +106,12 @@ def test_everything_that_starts_by_itself_is_enabled():
     }
 
 
-def test_nothing_but_the_gateway_may_listen(device):
+def test_nothing_but_the_gateway_and_the_broker_may_listen(device):
     for unit in own_units("service"):
         text = (OVERLAY / UNITS / unit).read_text()
         families = [line for line in text.splitlines() if line.startswith("RestrictAddressFamilies=")]
         assert len(families) == 1, unit
-        if unit not in ("otppi.service", "otppi-mobile.service"):
+        if unit not in ("otppi.service", "otppi-mobile.service", "otppi-ws-broker.service"):
             assert "INET" not in families[0]
 
 

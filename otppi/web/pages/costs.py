@@ -46,7 +46,12 @@ def ask(visit: Visit) -> Response:
     except OtpPiError as error:
         return visit.redirect("/costs", visit.error_text(error), "bad")
     amount = visit.words.money(balance["amount"], visit.call("cost")["currency"])
-    text = visit.words("{amount} is left on the SIM card of {modem}.", amount=amount, modem=balance["modem"])
+    if balance.get("is_vendor"):
+        text = visit.words("{amount} is left on the account {name}.", amount=amount, name=balance["modem"])
+    else:
+        text = visit.words(
+            "{amount} is left on the SIM card of {modem}.", amount=amount, modem=balance["modem"]
+        )
     return visit.redirect("/costs", text)
 
 

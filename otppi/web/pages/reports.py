@@ -18,6 +18,7 @@ from otppi.web.site import Response, Visit, get, post
 from otppi.web.words import N_, Words
 
 _ON_A_PAGE: Final = 50
+_SENDERS: Final = ("modem.list", "vendor_route.list")
 _FILTERS: Final = ("since", "until", "modem", "door", "user", "outcome", "delivery", "number")
 _DELIVERIES: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
@@ -81,7 +82,10 @@ def show(visit: Visit) -> Response:
         doors=DOORS,
         outcomes=OUTCOMES,
         deliveries=_DELIVERIES,
-        modem_choices=_with(asked["modem"], [(one["id"], one["name"]) for one in visit.call("modem.list")]),
+        modem_choices=_with(
+            asked["modem"],
+            [(one["id"], one["name"]) for senders in _SENDERS for one in visit.call(senders)],
+        ),
         door_choices=_with(asked["door"], [(door, words(title)) for door, title in DOORS.items()]),
         outcome_choices=[(one, words(title)) for one, (_, title) in OUTCOMES.items()],
         delivery_choices=[(one, words(title)) for one, (_, title) in _DELIVERIES.items()],

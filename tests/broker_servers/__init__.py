@@ -1,0 +1,1 @@
+"""Real message brokers for tests and benchmarks, each with a folder and ports of its own."""
