@@ -32,11 +32,11 @@ class Journal:
     An owner changes its memory first and appends the record next, both while it holds `lock`. There is one
     lock for all owners because compaction, which any append may start, asks every owner for what is live.
 
-    Without a directory on a RAM file system nothing is written. The same holds after a failed write, until
-    there is room again: sending goes on either way.
+    Without a directory on a RAM file system nothing is written, unless any will do. The same holds after a failed
+    write, until there is room again: sending goes on either way.
     """
 
-    def __init__(self, directory: Path | None, clock: Clock) -> None:
+    def __init__(self, directory: Path | None, clock: Clock, *, needs_ram: bool = True) -> None:
         self.lock = threading.RLock()
         self._clock = clock
         self._live: dict[str, Callable[[], Iterable[Record]]] = {}
@@ -46,7 +46,7 @@ class Journal:
         self._compact_at = 0
         self._is_failing = False
         self._retry_at_boot_s = 0.0
-        self._path = _usable_path(directory)
+        self._path = _usable_path(directory, needs_ram=needs_ram)
         if self._path is not None:
             self._boot_id = _boot_id()
             self._unclaimed = _records_by_kind(_lines_of_this_boot(self._path, self._boot_id))
@@ -90,6 +90,12 @@ class Journal:
                 return
             self._records += 1
             if self._records >= self._compact_at:
+                self._rewrite_or_start_over()
+
+    def compact(self) -> None:
+        """Write anew what is live, and drop the rest."""
+        with self.lock:
+            if self._fd is not None:
                 self._rewrite_or_start_over()
 
     def close(self) -> None:
@@ -157,8 +163,8 @@ class Journal:
             self._fd = None
 
 
-def _usable_path(directory: Path | None) -> Path | None:
-    reason = "no directory was given" if directory is None else _objection(directory)
+def _usable_path(directory: Path | None, *, needs_ram: bool) -> Path | None:
+    reason = "no directory was given" if directory is None else _objection(directory, needs_ram=needs_ram)
     if directory is None or reason:
         log.warning(
             "no journal: live codes and repeats are forgotten when the service restarts",
@@ -168,7 +174,7 @@ def _usable_path(directory: Path | None) -> Path | None:
     return directory / _NAME
 
 
-def _objection(directory: Path) -> str:
+def _objection(directory: Path, *, needs_ram: bool) -> str:
     """Say why this directory cannot hold a journal; empty if it can. Makes it if it is not there."""
     try:
         directory.mkdir(mode=0o700, exist_ok=True)
@@ -178,7 +184,7 @@ def _objection(directory: Path) -> str:
         _boot_id()
     except OSError as error:
         return _name(error)
-    if file_system not in _RAM_FILE_SYSTEMS:
+    if needs_ram and file_system not in _RAM_FILE_SYSTEMS:
         return f"{file_system} is not a RAM file system"
     if mode & 0o022 or owner != os.geteuid():
         return "others may write to the directory"
