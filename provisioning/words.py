@@ -32,7 +32,7 @@ PO, MO = FOLDER / "otppi.po", FOLDER / "otppi.mo"
 
 _KEYWORDS = {"_": None, "N_": None, "words": None, "many": (1, 2)}
 # Layers whose sentences reach people over the pages. What is of the command line or of a protocol is left out.
-_PACKAGES = ("model", "settings", "gateway", "modems", "system", "services", "wsgi", "lib")
+_PACKAGES = ("model", "settings", "gateway", "modems", "brokers", "vendors", "system", "services", "wsgi", "lib")
 _LEFT_OUT = (
     *(
         "brochure",
@@ -134,7 +134,7 @@ def shown_in(tree: ast.Module) -> Iterator[str]:
 
 
 def _not_for_people(tree: ast.Module) -> Iterator[ast.AST]:
-    """Docstrings, what is logged, and the pieces of what is a text as a whole."""
+    """Docstrings, what is logged or looked for in another text, and the pieces of what is a text as a whole."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and node.body:
             first = node.body[0]
@@ -143,6 +143,8 @@ def _not_for_people(tree: ast.Module) -> Iterator[ast.AST]:
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             if isinstance(node.func.value, ast.Name) and node.func.value.id == "log":
                 yield from ast.walk(node)
+        elif isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.In):
+            yield node.left
         elif isinstance(node, ast.JoinedStr):
             yield from node.values
         elif isinstance(node, ast.BinOp) and _text_of(node):

@@ -7,6 +7,8 @@ import pytest
 from tests import needs
 from tests.gateway_under_test import GatewayUnderTest
 
+pytest_plugins = ["tests.broker_servers.fixtures"]
+
 
 class FakeClock:
     """Time that moves when a test says so."""

@@ -1,6 +1,7 @@
 """What keeps a broker from being used, in words that tell the owner what to do."""
 
 import errno
+import re
 import socket
 import ssl
 from enum import StrEnum
@@ -30,8 +31,13 @@ class Trouble(StrEnum):
     NEEDS_TLS = "The broker speaks TLS at that port: switch TLS on."
     OWN_CERTIFICATE = "The client certificate or its key cannot be used."
     OTHER_PROTOCOL = "Something else listens at that port."
+    OTHER_VERSION = "The broker does not speak that version of MQTT: choose the other."
     OPENWIRE = "That port speaks OpenWire, which only Java clients do: use the STOMP port of the broker, usually 61613."
+    NO_GROUPS = "The broker does not divide messages among devices: leave the group empty."
     NO_STREAMS = "This Redis is too old for streams: choose the compatible mode, or Redis 5 or newer."
+    UNHEARD = "Nobody listens to that topic."
+    PATH = "There is no WebSocket broker at that path of the host: check the path."
+    HUNG_UP = "The broker hung up at once: check user name and password."
     REFUSAL = "The broker refused."
 
 
@@ -73,12 +79,11 @@ def _with_causes(error: BaseException) -> list[BaseException]:
 def _trouble_of(error: BaseException) -> Trouble | None:
     if isinstance(error, ssl.SSLCertVerificationError):
         return Trouble.UNTRUSTED
+    if isinstance(error, ssl.SSLEOFError):
+        return Trouble.LOST
     if isinstance(error, ssl.SSLError):
-        return (
-            Trouble.NOT_TLS
-            if error.reason != "TLSV13_ALERT_CERTIFICATE_REQUIRED"
-            else Trouble.OWN_CERTIFICATE
-        )
+        is_about_ours = re.search("ALERT.*(CERTIFICATE|UNKNOWN_CA)", error.reason or "")
+        return Trouble.OWN_CERTIFICATE if is_about_ours else Trouble.NOT_TLS
     if isinstance(error, socket.gaierror):
         return Trouble.NAME
     if isinstance(error, ConnectionRefusedError):

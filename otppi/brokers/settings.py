@@ -9,6 +9,7 @@ _HOST = r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?|[0-9A-Fa-f:.]*:[0-9A-Fa
 _HOST_SHAPE = "a host name or an IP address"
 # No wildcard of any broker, and nothing that would end a line of a protocol.
 TOPIC_PATTERN = r"[A-Za-z0-9._/-]{1,200}"
+_GUEST = "guest"  # the user that RabbitMQ is born with, and its password
 _TOPIC_SHAPE = "letters, digits and . _ / -, at most 200"
 
 
@@ -121,11 +122,18 @@ class AmqpSettings(Connection, key="amqp", title="RabbitMQ", reset_flag="RESET_S
     )
     port: int = integer(default=5672, minimum=1, maximum=65535, help="5672, or 5671 with SSL.")
     username: str = text(
-        default="guest",
+        default=_GUEST,
         help="User name at the broker; guest is mostly let in from the broker's own machine only.",
     )
-    password: str = secret(default="guest", help="Password at the broker.")
+    password: str = secret(
+        default="", help="Password at the broker; empty for that of guest, which is guest as well."
+    )
     virtual_host: str = text(default="/", help="Virtual host of the broker.")
+
+    @property
+    def login_password(self) -> str:
+        """What is sent as password: that of guest is known, and no secret has a default."""
+        return self.password or (_GUEST if self.username == _GUEST else "")
 
 
 class MqttSettings(Connection, key="mqtt", title="Mosquitto", reset_flag="RESET_SUBSCRIBER_MQTT"):

@@ -7,7 +7,6 @@ import ssl
 from collections.abc import Iterator
 
 from otppi.brokers.errors import BrokerError, Trouble
-from otppi.brokers.settings import Connection
 
 
 def client_context(
@@ -37,16 +36,6 @@ def client_context(
     except (ssl.SSLError, ValueError) as error:
         raise BrokerError(Trouble.OWN_CERTIFICATE, str(error)) from error
     return context
-
-
-def context_for(settings: Connection) -> ssl.SSLContext:
-    """Make the context that the settings of a broker describe; raises BrokerError."""
-    return client_context(
-        ca_pem=settings.ca_certificate,
-        certificate_pem=settings.client_certificate,
-        key_pem=settings.client_key,
-        verify=settings.tls_verify,
-    )
 
 
 def secured(plain: socket.socket, context: ssl.SSLContext, host: str) -> ssl.SSLSocket:

@@ -12,12 +12,11 @@ from otppi.gateway.limits import RateLimits
 from otppi.gateway.otp import OtpStore
 from otppi.gateway.otp_message import fill
 from otppi.gateway.policy import SmsSettings
-from otppi.gateway.repeats import Earlier, First, Outcome, Repeats
+from otppi.gateway.repeats import Earlier, EarlierError, First, Outcome, Repeats
 from otppi.lib.clock import Clock
 from otppi.lib.deadline import Deadline
 from otppi.model.errors import (
     BadRequest,
-    EarlierError,
     NoEmailAccount,
     OtpError,
     OtpPiError,
@@ -284,7 +283,7 @@ def _first_outcome(earlier: Earlier, deadline: Deadline) -> Outcome:
     if outcome is None:
         raise OutcomeUnknown("the same message is on its way, or was, and its outcome is not known")
     if "code" in outcome:
-        raise EarlierError(outcome["code"], outcome["error"])
+        raise EarlierError(outcome["code"], outcome["status"], outcome["error"])
     return outcome
 
 
@@ -301,7 +300,7 @@ def _noted_by(first: First, sms: OutgoingSms) -> OutgoingSms:
 
 
 def _refusal(error: OtpPiError) -> Outcome:
-    return {"code": error.code, "error": str(error)}
+    return {"code": error.code, "status": error.status, "error": str(error)}
 
 
 def _outcome(result: SmsReceipt | OtpSent | OtpVerified | UssdReply) -> Outcome:

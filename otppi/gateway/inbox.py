@@ -145,6 +145,15 @@ class Inbox:
         with self._opened() as file:
             return file.read(message_id) if message_id in file.messages else None
 
+    def ids(self) -> list[str]:
+        """Return the ids of all messages that are shown, oldest first.
+
+        Raises:
+            HostError: The disk does not give them.
+        """
+        with self._opened() as file:
+            return [one_id for one_id, stored in file.messages.items() if stored.is_shown]
+
     def delete(self, message_ids: Sequence[str]) -> int:
         """Delete messages; their texts are gone from the file when this returns.
 

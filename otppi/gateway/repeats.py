@@ -13,6 +13,7 @@ from otppi.gateway.journal import Journal, Record
 from otppi.lib.clock import Clock
 from otppi.lib.deadline import Deadline
 from otppi.lib.keyfile import keyed_hash
+from otppi.model.errors import OtpPiError
 from otppi.model.requests import Origin
 
 Outcome = Mapping[str, Any]  # small, and what JSON can hold: code, modem, parts; never a text or a number
@@ -20,6 +21,15 @@ Outcome = Mapping[str, Any]  # small, and what JSON can hold: code, modem, parts
 LONGEST_MEMORY_S = 24 * 3600.0
 MEMORY_WITHOUT_END_S = 3600.0  # of a message that may be delivered at any time
 _SWEEP_EVERY_S = 60.0
+
+
+class EarlierError(OtpPiError):
+    """What the first of several like messages was refused with: no error of its own, but that one again."""
+
+    def __init__(self, code: str, status: int, text: str) -> None:
+        super().__init__(text)
+        self.code = code  # type: ignore[misc]  # that of the first
+        self.status = status  # type: ignore[misc]  # so is this
 
 
 class Progress(StrEnum):

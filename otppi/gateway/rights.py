@@ -166,5 +166,9 @@ RIGHTS: Mapping[str, Right] = MappingProxyType(
         "traffic.recent": _sees(),
         "ussd": _slowly(_does(Role.OPERATOR, "code")),
         "ussd.cancel": _slowly(_does(Role.OPERATOR)),
+        "vendor_account.list": _sees(Role.OWNER),
+        "vendor_route.list": _sees(),
+        "vendor_route.put": _does(Role.OWNER),
+        "vendor_route.test": _slowly(_does(Role.OPERATOR)),
     }
 )

@@ -15,7 +15,7 @@ from otppi.lib.clock import Clock
 
 log = logging.getLogger(__name__)
 
-_KIND: Final = "vendor book"
+_KIND: Final = "vendor_book"
 _FORMAT: Final = 1
 # Ids must not come twice, as a client would read the report of somebody else's message. They fit into 31 bits.
 _LOWEST_ID: Final = 1_000_000
@@ -28,8 +28,8 @@ _RETRY_S: Final = 60.0
 class VendorBook:
     """Every method may be called from any thread.
 
-    A restart of the service finds it in the journal. The disk is written rarely: it tells an id that is surely free, and
-    a power cut forgets fifty parts at most, and which messages were read since.
+    A restart of the service finds it in the journal. The disk is written rarely: it tells an id that is surely free,
+    and a power cut forgets fifty parts at most, and which messages were read since.
     """
 
     def __init__(self, file: Path, journal: Journal, clock: Clock) -> None:
@@ -55,7 +55,7 @@ class VendorBook:
             ids = range(self._next_id, self._next_id + count)
             self._next_id = ids.stop
             self._has_changed = True
-            self._journal.append(_KIND, ["next id", self._next_id])
+            self._journal.append(_KIND, ["next_id", self._next_id])
         return ids
 
     def sent(self, account: str) -> int:
@@ -133,9 +133,8 @@ class VendorBook:
                 if not self._is_failing:
                     self._is_failing = True
                     reason = errno.errorcode.get(error.errno or 0, "unknown")
-                    log.error(
-                        "the book of the vendor API cannot be written", extra={"fields": {"reason": reason}}
-                    )  # noqa: TRY400
+                    fields = {"reason": reason}
+                    log.error("the book of the vendor API cannot be written", extra={"fields": fields})  # noqa: TRY400
                 return
             with self._journal.lock:
                 self._unsaved_parts -= parts
@@ -163,7 +162,7 @@ class VendorBook:
 
     def _replay(self, written: Record) -> None:
         match written:
-            case ["next id", int(next_id)]:
+            case ["next_id", int(next_id)]:
                 self._next_id = max(self._next_id, next_id)
             case ["sent", str(account), int(parts)]:
                 self._sent[account] = parts
@@ -176,7 +175,7 @@ class VendorBook:
                 self._read.pop(account, None)
 
     def _live(self) -> Iterator[Record]:
-        yield ["next id", self._next_id]
+        yield ["next_id", self._next_id]
         for account, parts in self._sent.items():
             yield ["sent", account, parts]
         for account, ids in self._read.items():

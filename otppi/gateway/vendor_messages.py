@@ -1,9 +1,9 @@
 """What became of the messages of the vendor API, for its reports; and which of them come for the second time."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Final, NamedTuple
+from typing import Final
 
 from otppi.gateway.journal import Journal, Record
 from otppi.gateway.vendor_book import VendorBook
@@ -14,12 +14,12 @@ from otppi.model.received_pdu import ReportOutcome
 
 DOOR: Final = "vendor"
 
-_KIND: Final = "vendor messages"
+_KIND: Final = "vendor_messages"
 _KEPT_S: Final = 3 * 86_400.0
 _SWEEP_EVERY_S: Final = 60.0
 _HASH_BYTES: Final = 16
 _PAD_BYTES: Final = 8  # for the 15 digits of the longest number
-# A signed address may be asked for again as long as its time is accepted: from half an hour before to half an hour after.
+# For so long the time of a signature is accepted: from half an hour before it to half an hour after.
 _SIGNED_REPEAT_S: Final = 3600.0
 _UNDELIVERED = frozenset({ReportOutcome.EXPIRED, ReportOutcome.FAILED})
 
@@ -36,11 +36,12 @@ class CreditUsedUp(Exception):
     """The account may not send so much any more."""
 
 
-class Told(NamedTuple):
+@dataclass(frozen=True, kw_only=True)
+class Told:
     """A line of a report."""
 
     id: int
-    number: str
+    number: str = field(repr=False)
     at_s: float  # wall clock
     state: State
 
@@ -57,6 +58,7 @@ class _Message:
     at_s: float  # wall clock: when it came into its state
     state: State = State.SENDING
     sent_as: str = ""  # what a delivery report calls it
+    askers: int = 0  # who wait for its outcome
 
 
 class VendorMessages:
@@ -94,7 +96,7 @@ class VendorMessages:
         """Return the id of the message to each number: a repeat has that of the first.
 
         It is one if the account sent the same text to the same number less than `repeat_s` ago, or signed it with the
-        same token. One that surely was not sent is none: it was dropped.
+        same token. A message that surely was not sent is forgotten, and so never repeated.
 
         Args:
             account: Who sends.
@@ -118,12 +120,13 @@ class VendorMessages:
             if fresh:
                 self._book.count(account, fresh * parts)
             new_ids = iter(self._book.new_ids(fresh))
-            return [
-                one.id
-                if one is not None
-                else self._new(next(new_ids), account, number, key, token, parts)
-                for number, key, one in zip(numbers, keys, earlier, strict=True)
+            begun = [
+                message or self._new(next(new_ids), account, number, key, token, parts)
+                for number, key, message in zip(numbers, keys, earlier, strict=True)
             ]
+            for message in begun:
+                message.askers += 1
+            return [message.id for message in begun]
 
     def sent(self, message_id: int, sent_as: str) -> None:
         """Note that a message was sent, and what a delivery report will call it."""
@@ -133,11 +136,18 @@ class VendorMessages:
                 message.state, message.sent_as, message.at_s = State.SENT, sent_as, self._clock.wall_s()
                 self._keep(message)
 
-    def drop(self, message_id: int) -> None:
-        """Forget a message that surely was not sent, and give its parts back to the account."""
+    def answered(self, message_id: int, *, is_failed: bool) -> None:
+        """Note that one who began a message has its outcome; call it once for each id of `begin`.
+
+        A message that surely was not sent is forgotten, and its parts are given back to the account.
+        """
         with self._journal.lock:
             message = self._messages.get(message_id)
-            if message is not None and message.state is State.SENDING:
+            if message is None:
+                return
+            message.askers -= 1
+            # Whoever repeats it now may be sending it afresh.
+            if is_failed and not message.askers and message.state is State.SENDING:
                 self._book.count(message.account, -message.parts)
                 self._forget(message)
 
@@ -146,7 +156,7 @@ class VendorMessages:
         with self._journal.lock:
             found = (self._messages.get(one) for one in ids)
             return [
-                Told(message.id, message.number, message.at_s, message.state)
+                Told(id=message.id, number=message.number, at_s=message.at_s, state=message.state)
                 for message in found
                 if message is not None and message.account == account
             ]
@@ -174,13 +184,16 @@ class VendorMessages:
         is_same = age_s < repeat_s or (token and token == message.token and age_s < _SIGNED_REPEAT_S)
         return message if is_same else None
 
-    def _new(self, message_id: int, account: str, number: str, key: bytes, token: str, parts: int) -> int:
+    def _new(
+        self, message_id: int, account: str, number: str, key: bytes, token: str, parts: int
+    ) -> _Message:
         began_boot_s, at_s = self._clock.boot_s(), self._clock.wall_s()
+        message = _Message(message_id, account, number, key, token, parts, began_boot_s, at_s)
         self._by_key[key] = message_id
-        self._keep(_Message(message_id, account, number, key, token, parts, began_boot_s, at_s))
+        self._keep(message)
         while len(self._messages) > self._capacity:
             self._forget(next(iter(self._messages.values())))
-        return message_id
+        return message
 
     def _keep(self, message: _Message) -> None:
         self._place(message)
@@ -212,11 +225,11 @@ class VendorMessages:
             self._forget(message)
 
     def _hash(self, account: str, number: str, content: str) -> bytes:
-        return keyed_hash(self._key, "vendor message", account, number, content)[:_HASH_BYTES]
+        return keyed_hash(self._key, "vendor_message", account, number, content)[:_HASH_BYTES]
 
     def _padded(self, message_id: int, number: int) -> int:
         """Hide a number, or show it again; an id comes but once, and so does its pad."""
-        pad = keyed_hash(self._key, "vendor number", str(message_id))[:_PAD_BYTES]
+        pad = keyed_hash(self._key, "vendor_number", str(message_id))[:_PAD_BYTES]
         return number ^ int.from_bytes(pad, "big")
 
     def _as_written(self, message: _Message) -> Record:

@@ -161,14 +161,6 @@ class OutcomeUnknown(DeliveryError):
     status = 409
 
 
-class EarlierError(DeliveryError):
-    """The same message came before; this is what it was answered."""
-
-    def __init__(self, code: str, text: str) -> None:
-        super().__init__(text)
-        self.code = code  # type: ignore[misc]  # that of the first
-
-
 class NoEmailAccount(DeliveryError):
     """There is no e-mail account to send with."""
 

@@ -1,6 +1,7 @@
 """USSD through one modem: the request under way, the menu that waits for a choice, and who may choose."""
 
 import contextlib
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -8,14 +9,14 @@ from dataclasses import dataclass
 
 from otppi.lib.deadline import Deadline
 from otppi.model import ussd
-from otppi.model.errors import Busy, UssdFailed
+from otppi.model.errors import Busy, DeliveryError, OtpPiError, UssdFailed
 from otppi.model.requests import Origin
 from otppi.model.results import UssdReply
 from otppi.modems import parse
 from otppi.modems.channel import AtRefused, Channel, NoAnswer
 from otppi.modems.families.family import UssdForm
 from otppi.modems.transport import PortGone
-from otppi.modems.work import UssdJob
+from otppi.work.queue import Job, WorkQueue
 
 # An ending without a text may be the modem's own, before the network has spoken; so long after the request the real
 # answer is still waited for.
@@ -25,6 +26,58 @@ _ECHO_OF_CANCEL_S = 3.0
 # 15 is the default alphabet, language unspecified (TS 23.038, clause 5).
 _DCS = 15
 _DISTURBED = "; a message went out in between, which ends a session on some modems"
+
+
+class UssdJob(Job):
+    """A USSD request to one modem, and the caller who waits for it; an empty text cancels the open session."""
+
+    def __init__(
+        self, modem_id: str, text: str, origin: Origin, deadline: Deadline, how_it_is: Callable[[], str]
+    ) -> None:
+        super().__init__([modem_id])
+        self.text = text
+        self.origin = origin
+        self.deadline = deadline
+        self._how_it_is = how_it_is
+        self._done = threading.Event()
+        self._outcome: UssdReply | OtpPiError | None = None
+
+    @property
+    def is_cancel(self) -> bool:
+        """Whether it asks for nothing but the end of the session."""
+        return not self.text
+
+    @property
+    def is_done(self) -> bool:
+        """Whether its caller has been told the end of it."""
+        return self._done.is_set()
+
+    def finish(self, reply: UssdReply) -> None:
+        """Tell the caller what the network said."""
+        self._outcome = reply
+        self._done.set()
+
+    def fail(self, error: OtpPiError) -> None:
+        """Tell the caller what went wrong."""
+        self._outcome = error
+        self._done.set()
+
+    def no_modem(self) -> DeliveryError:
+        """See `Job`."""
+        return UssdFailed(f"the modem is not ready ({self._how_it_is()})")
+
+    def wait(self, queue: "WorkQueue") -> UssdReply:
+        """Wait for the answer, at most until the deadline; a request not begun by then is taken back."""
+        self._done.wait(self.deadline.remaining_s)
+        if not self._done.is_set() and queue.withdraw(self):
+            raise UssdFailed("the modem is busy")
+        # Once begun, the modem's own limits end it shortly after the deadline.
+        self._done.wait()
+        if isinstance(self._outcome, UssdReply):
+            return self._outcome
+        if self._outcome is None:
+            raise RuntimeError("a USSD job ended without an outcome")
+        raise self._outcome
 
 
 @dataclass

@@ -27,7 +27,7 @@ from otppi.model.modems import (
     is_another_sim,
 )
 from otppi.modems import introduction
-from otppi.modems.asking import Asking
+from otppi.modems.asking import Asking, UssdJob
 from otppi.modems.channel import AtRefused, Channel, NoAnswer
 from otppi.modems.errand import Conversation, Errand, Errands
 from otppi.modems.families import family_of, family_on_usb
@@ -42,7 +42,7 @@ from otppi.modems.sending import Limits, Sending, Unsent
 from otppi.modems.settings import ModemSettings
 from otppi.modems.transport import PortGone, SerialTransport
 from otppi.modems.whereabouts import Place, Whereabouts
-from otppi.modems.work import Job, SmsJob, UssdJob, WorkQueue
+from otppi.work.queue import Job, SmsJob, WorkQueue
 
 log = logging.getLogger(__name__)
 

@@ -13,13 +13,14 @@ from otppi.model.errors import ModemUnavailable, UnknownModem
 from otppi.model.modems import ModemState, ModemStatus
 from otppi.model.requests import Origin
 from otppi.model.results import UssdReply
+from otppi.modems.asking import UssdJob
 from otppi.modems.errand import Conversation, Errand
 from otppi.modems.modem import Modem
 from otppi.modems.refused_pins import RefusedPins
 from otppi.modems.sending import Limits
 from otppi.modems.settings import ModemSettings
 from otppi.modems.whereabouts import Whereabouts
-from otppi.modems.work import SmsJob, UssdJob, WorkQueue
+from otppi.work.queue import SmsJob, WorkQueue
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +38,7 @@ class ModemPool:
         refused_pins: RefusedPins,
         messages: MessageSink,
         reports: ReportSink,
+        queue: WorkQueue | None = None,
         whereabouts: Whereabouts | None = None,
         restart_usb: Callable[[str], None] | None = None,
     ) -> None:
@@ -48,11 +50,12 @@ class ModemPool:
             refused_pins: PINs not to be tried again.
             messages: Takes what is received.
             reports: Takes delivery reports.
+            queue: Where messages wait, if others than modems take them from there as well.
             whereabouts: Where modems are, if somebody looks for them; else their settings say it.
             restart_usb: Switches a USB device off and on by its name in /sys/bus/usb/devices; may wait some seconds
                 and raise `HostError`.
         """
-        self._queue = WorkQueue()
+        self._queue = queue or WorkQueue()
         self._bus = bus
         self._limits = limits
         self._refused_pins = refused_pins

@@ -14,7 +14,7 @@ from otppi.model.results import SmsReceipt
 from otppi.modems import parse
 from otppi.modems.channel import AtRefused, Channel, NoAnswer, Owed, Untold
 from otppi.modems.transport import PortGone
-from otppi.modems.work import SmsJob
+from otppi.work.queue import SmsJob
 
 _REFERENCES_REMEMBERED = 100
 
@@ -103,6 +103,7 @@ class Sending:
             masked_number=sms.number.masked,
             parts=len(pdus),
             outcome=Outcome.SENT,
+            tag=sms.origin.tag,
         )
         self._bus.publish(
             SmsTaken(

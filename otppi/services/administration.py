@@ -24,6 +24,7 @@ from otppi.settings.export import export_settings, import_settings
 from otppi.settings.section import Section, shown
 from otppi.settings.store import SettingsStore
 from otppi.system.firewall.settings import OpenPort
+from otppi.vendors.settings import VendorRouteSettings
 
 Function = Callable[..., Any]
 _WHOLE_NUMBERS = ("imei", "imsi", "iccid", "smsCenter")
@@ -58,6 +59,7 @@ class Administration:
             "modem.list": self.list_modems,
             "modem.put": self.set_modem,
             "modem.price": self.price_modem,
+            "vendor_route.put": self.set_vendor_route,
             "api_user.add": self.add_api_user,
             "api_user.put": self.put_api_user,
             "admin.add": self.add_administrator,
@@ -234,6 +236,20 @@ class Administration:
             with self._modems_by_name():
                 self._store.put(ModemSettings, modem_id, {"prices": _with_prefixes(prices)})
         return self._store.items(ModemSettings)[modem_id].prices
+
+    def set_vendor_route(self, route: str, values: Mapping[str, Any]) -> Mapping[str, str]:
+        """Change an account at an SMS vendor by its id or name, or add one where that is empty.
+
+        A price may be for the name of an operator of the presets as well. What is not given stays as it is.
+        """
+        route_id = self._id_of(VendorRouteSettings, route) if route else uuid.uuid4().hex
+        if route and route_id not in self._store.items(VendorRouteSettings):
+            raise SettingsError({f"vendor_routes.{route}": "there is no such account"})
+        new = dict(values)
+        if "prices" in new:
+            new["prices"] = _with_prefixes(new["prices"])
+        self._store.put(VendorRouteSettings, route_id, new)
+        return {"id": route_id, "name": self._store.items(VendorRouteSettings)[route_id].name}
 
     def add_port(self, port: str, protocol: str, **limits: str | None) -> Mapping[str, str]:
         """Open a port, or change the one of this number and protocol; what is None stays as it is."""

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from otppi.api.settings import ApiSettings
+from otppi.api.vendor_settings import VendorApiSettings
 from otppi.lib.clock import SystemClock
 from otppi.model.errors import HostError
 from otppi.services import firewall_plan
@@ -34,7 +35,9 @@ def load(state_dir: Path, report: Path) -> int:
     Returns:
         The exit code: 0 if the rules of the settings are in force, otherwise 1.
     """
-    services = firewall_plan.services_of(ApiSettings(), AdminSettings(), WlanSettings(), EthernetSettings())
+    services = firewall_plan.services_of(
+        ApiSettings(), AdminSettings(), WlanSettings(), EthernetSettings(), VendorApiSettings()
+    )
     told = FirewallReport(digest="", at_s=SystemClock().wall_s(), is_on=True)
     try:
         store = SettingsStore(state_dir, firewall_plan.SECTIONS, None, read_only=True)

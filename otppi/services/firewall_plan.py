@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from ipaddress import ip_address
 
 from otppi.api.settings import ApiSettings
+from otppi.api.vendor_settings import VendorApiSettings
 from otppi.settings.section import Section
 from otppi.settings.store import Joint, SettingsStore
 from otppi.system.firewall.ruleset import Family, Rules, rules
@@ -20,6 +21,7 @@ SECTIONS: tuple[type[Section], ...] = (
     FirewallSettings,
     OpenPort,
     ApiSettings,
+    VendorApiSettings,
     AdminSettings,
     WlanSettings,
     EthernetSettings,
@@ -27,14 +29,19 @@ SECTIONS: tuple[type[Section], ...] = (
 
 
 def services_of(
-    api: ApiSettings, admin: AdminSettings, wlan: WlanSettings, ethernet: EthernetSettings
+    api: ApiSettings,
+    admin: AdminSettings,
+    wlan: WlanSettings,
+    ethernet: EthernetSettings,
+    vendor: VendorApiSettings,
 ) -> Services:
     """Return what is to be reached; a service that listens to the device itself needs no open port."""
     admin_ports = ((True, admin.http_port), (admin.https_enabled, admin.https_port))
     api_ports = ((api.http_enabled, api.http_port), (api.https_enabled, api.https_port))
+    vendor_ports = ((vendor.http_enabled, vendor.http_port), (vendor.https_enabled, vendor.https_port))
     return Services(
         admin_ports=_offered(admin.host, admin_ports),
-        api_ports=_offered(api.host, api_ports),
+        api_ports=_offered(api.host, api_ports) + _offered(vendor.host, vendor_ports),
         access_point=_access_point(wlan) if wlan.enabled else None,
         ethernet=ethernet.interface,
     )
@@ -43,7 +50,11 @@ def services_of(
 def services_in(store: SettingsStore | Joint) -> Services:
     """Return what is to be reached by the present settings."""
     return services_of(
-        store.get(ApiSettings), store.get(AdminSettings), store.get(WlanSettings), store.get(EthernetSettings)
+        store.get(ApiSettings),
+        store.get(AdminSettings),
+        store.get(WlanSettings),
+        store.get(EthernetSettings),
+        store.get(VendorApiSettings),
     )
 
 

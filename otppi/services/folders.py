@@ -64,6 +64,11 @@ class StateFolder:
         return self.path / "balances.json"
 
     @property
+    def vendor_book(self) -> Path:
+        """What accounts of the vendor API sent, and which messages they have read."""
+        return self.path / "vendor-book.json"
+
+    @property
     def inbox(self) -> Path:
         """Received messages, in clear."""
         return self.path / "inbox"

@@ -14,6 +14,7 @@ import otppi
 from otppi.api.docs import ApiDocs
 from otppi.api.rest import THREADS_KEPT_FREE, RestApi
 from otppi.api.settings import ApiSettings
+from otppi.api.vendor_settings import VendorApiSettings
 from otppi.gateway import diagnosis, router
 from otppi.gateway.accounts import Administrator, ApiAccounts
 from otppi.gateway.blocklist import BlockList
@@ -73,17 +74,22 @@ from otppi.services.sections import SECTIONS, watch_over
 from otppi.services.sent_report import SentReport
 from otppi.services.sim_tools import SimTools
 from otppi.services.subscribers import Subscribers
+from otppi.services.vendor_door import VendorDoor
+from otppi.services.vendor_routes import Senders, VendorDesk
 from otppi.services.vitals import VitalSigns
 from otppi.services.whole_change import ChangeBefore
 from otppi.settings.store import SettingsStore
 from otppi.system import storage
 from otppi.system.network.addresses import read_interface
 from otppi.system.network.settings import EthernetSettings, NetworkSettings, WlanSettings
+from otppi.vendors.routes import VendorRoutes
+from otppi.vendors.settings import VendorRouteSettings
 from otppi.web import admin_api
 from otppi.web.portal import Portal
 from otppi.web.settings import AdminSettings
 from otppi.web.timeoffer import TimeOffer
 from otppi.web.uploads import Uploads
+from otppi.work.queue import WorkQueue
 from otppi.wsgi.observability import Observability
 from otppi.wsgi.tls import CannotMakeCertificate
 
@@ -97,7 +103,15 @@ _ADMIN_BODY_BYTES = 128 * 1024
 _OWNER_BODY_BYTES = 24 * 1024 * 1024  # a backup with all messages, in a form
 _PORTAL, _PORTAL_THREADS = "portal", 2
 _LISTENING = frozenset(
-    section.key for section in (ApiSettings, AdminSettings, WlanSettings, EthernetSettings, NetworkSettings)
+    section.key
+    for section in (
+        ApiSettings,
+        VendorApiSettings,
+        AdminSettings,
+        WlanSettings,
+        EthernetSettings,
+        NetworkSettings,
+    )
 )
 _LOG_LAG_S = 0.1
 _CODE_LIFE_S = 600
@@ -149,7 +163,9 @@ class Gateway:
         whereabouts = Whereabouts()
         refused_pins = RefusedPins(state.refused_pins)
         hands = host(store) if host is not None else None
+        queue = WorkQueue()
         self.pool = ModemPool(
+            queue=queue,
             bus=self.bus,
             limits=self._modem_limits,
             refused_pins=refused_pins,
@@ -158,12 +174,14 @@ class Gateway:
             whereabouts=whereabouts,
             restart_usb=hands.restart_usb if hands is not None else None,
         )
+        self.vendors = VendorRoutes(queue=queue, bus=self.bus, reports=reports, clock=clock)
+        self._senders = senders = Senders(self.pool, self.vendors)
         self.ledger = Ledger(
             state.usage, self._journal, clock, lambda: store.get(SmsSettings).reserve_for_codes_percent
         )
         self.dispatcher = Dispatcher(
-            delivery=Delivery(self.pool, self.pool, self.ledger, lambda: store.get(SmsSettings)),
-            directory=self.pool,
+            delivery=Delivery(self.pool, senders, self.ledger, lambda: store.get(SmsSettings)),
+            directory=senders,
             ussd=self.pool,
             otp=OtpStore(lambda: store.get(OtpSettings), key, clock, self._journal),
             limits=RateLimits(lambda: store.get(OtpSettings), key, clock, self._journal),
@@ -182,9 +200,22 @@ class Gateway:
         self._subscribers = Subscribers(
             store, self.door, self.bus, self._inbox, lambda: store.get(SmsSettings).longest_wait_s
         )
-        self._metrics = Metrics(self.bus, self.pool.snapshot, self.pool.waiting_for, self.ledger.report)
+        self._metrics = Metrics(
+            self.bus, senders.snapshot, self.pool.waiting_for, self.ledger.report, self._subscribers.list
+        )
         self._threads = self._api_threads()
         self._api_accounts = ApiAccounts(store, clock)
+        self._vendor_door = VendorDoor(
+            state=state,
+            store=store,
+            bus=self.bus,
+            clock=clock,
+            key=key,
+            journal=self._journal,
+            door=self.door,
+            inbox=self._inbox,
+            balances=lambda: self._balances.listed(),
+        )
         self._rest_app, self._admin_app = self._apps()
         self._portal_app = bottle.Bottle()
         self.listeners = Listeners(self._plans, lambda: store.get(SmsSettings).longest_wait_s + _GRACE_S)
@@ -228,8 +259,9 @@ class Gateway:
             bus=self.bus,
             clock=clock,
         )
+        self._vendor_desk = VendorDesk(store, self.vendors)
         self._correspondence = Correspondence(
-            self._inbox, self._balances, self.pool.snapshot, self.send_by_hand
+            self._inbox, self._balances, senders.snapshot, self.send_by_hand
         )
         self._admin_site = AdminSite(
             state=state,
@@ -251,6 +283,8 @@ class Gateway:
             **self.sent_report.functions(),
             **SimTools(store, self.pool, refused_pins, self._jobs, clock).functions(),
             **self._jobs.functions(),
+            **self._vendor_desk.functions(),
+            **self._vendor_door.functions(),
             **self._subscribers.functions(),
             **(self.appliance.functions() if self.appliance is not None else {}),
             **(self._found.functions() if self._found is not None else {}),
@@ -264,8 +298,8 @@ class Gateway:
             "send": self.send_by_hand,
             "ussd": self._dial_by_hand,
             "ussd.cancel": self._cancel_by_hand,
-            "balance.list": self._balances.listed,
-            "balance.ask": self._balances.ask_now,
+            "balance.list": self.balances,
+            "balance.ask": self.ask_balance,
             "diagnose": self.diagnose,
             "door.list": self.listeners.listed,
             "route": self.route,
@@ -290,11 +324,13 @@ class Gateway:
         self.bus.subscribe("received", self._correspondence.take, SmsReceived, DeliveryReported)
         self.ledger.start()
         self._admin_site.start()
+        self._vendor_door.start()
         self._inbox.start()
         self._sent.start()
         # Messages first: nothing of the host is waited for. A port that pppd still has from an earlier life of ours
         # is given up by it when the appliance looks.
         self.pool.apply(self.store.items(ModemSettings))
+        self.vendors.apply(self.store.items(VendorRouteSettings))
         if self.appliance is not None:
             self.appliance.start()
         self.listeners.start()
@@ -316,12 +352,14 @@ class Gateway:
         self._control.stop()
         if self._found is not None:
             self._found.stop()
+        self.vendors.stop()  # first, so that what modems leave does not go there
         self.pool.stop()
         self._jobs.stop()  # the pool has ended what they wait for
         self._balances.stop()
         if self.appliance is not None:
             self.appliance.stop()
         self.bus.stop()
+        self._vendor_door.stop()
         self._inbox.stop()  # subscribers read in it
         self._sent.stop()  # they write to it
         self._admin_site.stop()
@@ -346,6 +384,7 @@ class Gateway:
             ),
             *(self._found.checks() if self._found is not None else ()),
             *self._balances.checks(),
+            *self._vendor_desk.checks(),
             *self._subscribers.checks(),
             *self._health_checks(),
             *(self.appliance.checks() if self.appliance is not None else ()),
@@ -356,6 +395,7 @@ class Gateway:
         """Return what says whether the workers of this process can work; call it once."""
         parts: list[Callable[[], Iterable[str]]] = [
             self.pool.died,
+            self.vendors.died,
             self.listeners.died,
             self.bus.died,
             self._control.died,
@@ -405,15 +445,25 @@ class Gateway:
         parcel = Parcel(number=parsed, parts=parts, is_critical=is_code)
         return {
             "currency": self.store.get(GeneralSettings).currency,
-            "modems": router.explain(parcel, self.pool.snapshot(), self.ledger),
+            "modems": router.explain(parcel, self._senders.snapshot(), self.ledger),
         }
 
     def cost(self) -> dict[str, Any]:
         """Say what was sent, what it cost and what was saved."""
         return {
             "currency": self.store.get(GeneralSettings).currency,
-            "modems": self.ledger.report(self.pool.snapshot()),
+            "modems": self.ledger.report(self._senders.snapshot()),
         }
+
+    def balances(self) -> list[dict[str, Any]]:
+        """Return what is known to be left on every SIM and every account at a vendor, and what is wrong with it."""
+        return [*self._balances.listed(), *self._vendor_desk.balances()]
+
+    def ask_balance(self, modem: str) -> dict[str, Any]:
+        """Ask now what is left on a SIM or an account at a vendor, by name or id; waits for network or vendor."""
+        if self._vendor_desk.has(modem):
+            return self._vendor_desk.test(modem)
+        return self._balances.ask_now(modem)
 
     def send_by_hand(
         self, number: str, text: str, modem: str = "", reference: str = "", by: str = ""
@@ -462,7 +512,9 @@ class Gateway:
         return max(
             self.store.get(ApiSettings).threads,
             # For each modem a message in hand and one that waits, so that no modem waits for a caller.
-            2 * len(self.store.items(ModemSettings)) + THREADS_KEPT_FREE,
+            2 * len(self.store.items(ModemSettings))
+            + 2 * sum(one.in_flight for one in self.store.items(VendorRouteSettings).values())
+            + THREADS_KEPT_FREE,
         )
 
     def _apps(self) -> tuple[bottle.Bottle, bottle.Bottle]:
@@ -479,7 +531,7 @@ class Gateway:
             metrics_are_open=lambda: self.store.get(ApiSettings).metrics_access == "open",
             log_in=rest.user,
         )
-        for app in (rest_app, admin_app):
+        for app in (rest_app, admin_app, self._vendor_door.app):
             observability.install(app)
         ApiDocs().install(rest_app)
         rest.install(rest_app)
@@ -522,6 +574,9 @@ class Gateway:
             with_tls.append(replace(rest, name="rest-tls", port=api.https_port))
         if admin.https_enabled:
             with_tls.append(replace(pages, name="admin-tls", port=admin.https_port))
+        of_vendor, of_vendor_with_tls = self._vendor_door.plans()
+        plans += of_vendor
+        with_tls += of_vendor_with_tls
         if with_tls:
             plans += self._certified(with_tls)
         if self._has_portal(plans):
@@ -545,7 +600,12 @@ class Gateway:
         return is_free and self.appliance is not None and self.appliance.has_access_point
 
     def _has_tls(self) -> bool:
-        return self.store.get(AdminSettings).https_enabled or self.store.get(ApiSettings).https_enabled
+        get = self.store.get
+        return (
+            get(AdminSettings).https_enabled
+            or get(ApiSettings).https_enabled
+            or get(VendorApiSettings).https_enabled
+        )
 
     def _certified(self, plans: Iterable[Plan]) -> Sequence[Plan]:
         try:
@@ -568,6 +628,8 @@ class Gateway:
             return
         if change.section == ModemSettings.key:
             self._settle_modems()
+        if change.section == VendorRouteSettings.key:
+            self.vendors.apply(self.store.items(VendorRouteSettings))
         if change.section in _LISTENING:
             self.listeners.changed()
 

@@ -11,20 +11,28 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
-from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 import otppi
 from otppi.lib.bus import Bus
+from otppi.model.brokers import BrokerState
 from otppi.model.events import ModemStateChanged, Outcome, RequestAnswered, SmsFinished
 from otppi.model.modems import ModemState, ModemStatus
 
 _LAG_S = 0.1
+# What subscribers count, from their start on.
+_OF_BROKERS = {
+    "received": "Messages that the broker handed over.",
+    "done": "Messages whose outcome was final.",
+    "dead": "Messages that nothing could be done with.",
+    "later": "Tries that came to nothing and were to be made again.",
+}
 _SECONDS = (0.005, 0.025, 0.1, 0.5, 1, 2, 3, 4, 6, 8, 10, 15, 30, 60)
 
 
 class Metrics:
-    """Counts what the bus tells, and asks for the modems' state when it is read."""
+    """Counts what the bus tells, and asks for the state of modems and brokers when it is read."""
 
     def __init__(
         self,
@@ -32,6 +40,7 @@ class Metrics:
         modems: Callable[[], tuple[ModemStatus, ...]],
         waiting_for: Callable[[str], int],
         usage: Callable[[Sequence[ModemStatus]], Sequence[Mapping[str, Any]]],
+        brokers: Callable[[], Sequence[Mapping[str, Any]]],
     ) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no type for it
         self._registry = CollectorRegistry(auto_describe=True)
@@ -64,6 +73,7 @@ class Metrics:
         )
         self._registry.register(_ModemCollector(modems, waiting_for))
         self._registry.register(_UsageCollector(lambda: usage(modems())))
+        self._registry.register(_BrokerCollector(brokers))
         ProcessCollector(registry=self._registry)
         bus.subscribe("metrics", self._take, SmsFinished, RequestAnswered, ModemStateChanged, lag_s=_LAG_S)
 
@@ -140,3 +150,27 @@ class _UsageCollector(Collector):
             for period, rest in row["quota_left"].items():
                 left.add_metric([row["modem"], period], rest)
         yield from (parts, cost, saved, left)
+
+
+class _BrokerCollector(Collector):
+    def __init__(self, brokers: Callable[[], Sequence[Mapping[str, Any]]]) -> None:
+        self._brokers = brokers
+
+    def collect(self) -> Iterable[Metric]:
+        """Yield how it stands with every broker that is switched on."""
+        connected = GaugeMetricFamily(
+            "otppi_broker_connected", "1 while the broker is connected.", labels=["broker"]
+        )
+        counts = {
+            what: CounterMetricFamily(f"otppi_broker_{what}", meaning, labels=["broker"])
+            for what, meaning in _OF_BROKERS.items()
+        }
+        for broker in self._brokers():
+            if not broker["enabled"]:
+                continue
+            is_connected = broker["state"] == BrokerState.CONNECTED
+            connected.add_metric([broker["name"]], float(is_connected))
+            for what, count in counts.items():
+                # There is nothing yet before its subscriber begins.
+                count.add_metric([broker["name"]], broker.get(what, 0))
+        yield from (connected, *counts.values())

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from otppi.api.settings import ApiSettings
+from otppi.api.vendor_settings import VendorApiSettings
 from otppi.brokers.kinds import KINDS
 from otppi.gateway import balance
 from otppi.gateway.accounts import Administrator, ApiUser, refuse_without_owner
@@ -13,6 +14,7 @@ from otppi.gateway.otp import OtpSettings
 from otppi.gateway.policy import GeneralSettings, SmsSettings
 from otppi.gateway.reports import ReportSettings
 from otppi.gateway.sent import SentSettings
+from otppi.gateway.vendor_accounts import VendorAccount
 from otppi.model.errors import SettingsError
 from otppi.modems.settings import ModemSettings
 from otppi.services import firewall_plan
@@ -26,6 +28,7 @@ from otppi.system.network.planning import Born
 from otppi.system.network.settings import DhcpSettings, EthernetSettings, NetworkSettings, WlanSettings
 from otppi.system.reset.settings import ResetSettings
 from otppi.system.schedule import HousekeepingSettings
+from otppi.vendors.settings import VendorRouteSettings
 from otppi.web.settings import AdminSettings
 
 # Whether addresses fit together does not depend on what the access point is called.
@@ -38,8 +41,10 @@ def watch_over(store: SettingsStore) -> None:
     Whoever writes settings calls this once for its store.
     """
     store.guard_together((ApiSettings, AdminSettings), _refuse_equal_ports)
+    store.guard_together((VendorApiSettings, ApiSettings, AdminSettings), _refuse_ports_of_others)
     store.guard(ModemSettings, lambda _, new: _refuse_shared_ports(new))
     store.guard(ModemSettings, lambda _, new: _refuse_unreadable_balances(new))
+    store.guard_together((ModemSettings, VendorRouteSettings), _refuse_shared_names)
     store.guard_together((WlanSettings, DhcpSettings, EthernetSettings, NetworkSettings), refuse_bad_network)
     store.guard(Administrator, refuse_without_owner)
     store.guard_together(firewall_plan.SECTIONS, _refuse_closed_services)
@@ -53,6 +58,20 @@ def _refuse_equal_ports(together: Joint) -> None:
         for theirs, is_theirs_open in of_pages.items():
             if is_open and is_theirs_open and getattr(api, mine) == getattr(admin, theirs):
                 raise SettingsError({f"api.{mine}": "is the port of the admin pages"})
+
+
+def _refuse_ports_of_others(together: Joint) -> None:
+    """Keep the vendor API from the ports of the other web servers."""
+    vendor, api = together.get(VendorApiSettings), together.get(ApiSettings)
+    admin = together.get(AdminSettings)
+    of_pages, of_api = "is the port of the admin pages", "is the port of the REST API"
+    taken = {admin.http_port: of_pages}
+    taken |= {admin.https_port: of_pages} if admin.https_enabled else {}
+    taken |= {api.http_port: of_api} if api.http_enabled else {}
+    taken |= {api.https_port: of_api} if api.https_enabled else {}
+    for name, is_open in (("http_port", vendor.http_enabled), ("https_port", vendor.https_enabled)):
+        if is_open and (reason := taken.get(getattr(vendor, name))):
+            raise SettingsError({f"vendor_api.{name}": reason})
 
 
 def refuse_bad_network(together: Joint) -> None:
@@ -95,6 +114,16 @@ def _refuse_unreadable_balances(modems: Mapping[str, ModemSettings]) -> None:
             raise SettingsError(errors)
 
 
+def _refuse_shared_names(together: Joint) -> None:
+    """Messages, prices and reports call a vendor's account by its id or name, as they call modems."""
+    taken = {name for key, one in together.items(ModemSettings).items() for name in (key, one.name)}
+    for route_id, route in together.items(VendorRouteSettings).items():
+        if taken & {route_id, route.name}:
+            reason = "another account or a modem has this name"
+            raise SettingsError({f"vendor_routes.{route_id}.name": reason})
+        taken |= {route_id, route.name}
+
+
 SECTIONS: tuple[type[Section], ...] = (
     GeneralSettings,
     AdminSettings,
@@ -102,12 +131,15 @@ SECTIONS: tuple[type[Section], ...] = (
     AdminToken,
     ApiSettings,
     ApiUser,
+    VendorApiSettings,
+    VendorAccount,
     SmsSettings,
     OtpSettings,
     InboxSettings,
     ReportSettings,
     SentSettings,
     ModemSettings,
+    VendorRouteSettings,
     *(kind.section for kind in KINDS),
     BlockedNumber,
     NetworkSettings,

@@ -98,14 +98,14 @@ class Subscribers:
         for one in self.list():
             if not one["enabled"]:
                 continue
-            is_well = one["state"] == BrokerState.CONNECTED.value
-            detail = f" ({one['detail']})" if one["detail"] else ""
-            yield Check(
-                name=f"broker {one['title']}",
-                level=Level.GREEN if is_well else Level.RED,
-                finding="connected" if is_well else f"not connected. {one['reason']}{detail}".strip(),
-                advice="" if is_well else f"Test the connection: otppi broker test {one['name']}",
-            )
+            level, finding, advice = Level.GREEN, "connected", ""
+            if one["reason"]:
+                detail = f" ({one['detail']})" if one["detail"] else ""
+                level, finding = Level.RED, f"not connected. {one['reason']}{detail}"
+                advice = f"Test the connection: otppi broker test {one['name']}"
+            elif one["state"] != BrokerState.CONNECTED.value:
+                level, finding, advice = Level.YELLOW, "connecting", "Wait a few seconds."
+            yield Check(name=f"broker {one['title']}", level=level, finding=finding, advice=advice)
 
     def _shown(self, kind: Kind, subscriber: Subscriber | None) -> dict[str, Any]:
         section = kind.section

@@ -241,7 +241,7 @@ def listing(
 
 def secret(
     *,
-    default: str = _REQUIRED,
+    default: Literal[""] = _REQUIRED,
     pattern: str = "",
     shape: str = "",
     help: str,

@@ -60,6 +60,7 @@ _INSTEAD: Mapping[str, str] = MappingProxyType(
         "systemctl status otppi-reset-watch": N_(
             "Restart the device. Until then a USB stick cannot reset a forgotten password."
         ),
+        "otppi broker test": N_("Test the connection."),
         "otppi certificate": N_("Upload a new one, or go back to the device's own."),
         "otppi clock set": N_("Set the time."),
         "autoreconnect, or dial again: otppi": N_(
@@ -103,6 +104,7 @@ _PUT_TOGETHER = (
     N_("access point"),
     N_("at GPIO {}, quiet from {} until {}"),
     N_("balance of {}"),
+    N_("broker {}"),
     N_("firewall"),
     N_("hardware watchdog"),
     N_("high enough"),
@@ -113,6 +115,7 @@ _PUT_TOGETHER = (
     N_("network service"),
     N_("no IPv4 address"),
     N_("not connected through {}: {}"),
+    N_("not connected. {}"),
     N_("not watched by systemd"),
     N_("only the emergency rules are in force; ports opened by you are closed"),
     N_("pppd ended with code {}"),

@@ -12,6 +12,7 @@ _PACKAGE = Path(__file__).parents[1]
 _LICENCE_FILE = re.compile(r"(?i)(licen[cs]e|copying|notice)")
 _REQUIRED = re.compile(r"[A-Za-z0-9._-]+")
 _VENDORED = "VENDORED.md"
+_OWN_EXTRAS = ('extra == "device"', 'extra == "publisher"')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,8 +77,13 @@ def _installed() -> Iterator[Component]:
             licence=_licence(found.metadata),
         )
         for needed in found.requires or ():
-            if "extra ==" not in needed and (name := _REQUIRED.match(needed)):
+            if _is_used(key, needed) and (name := _REQUIRED.match(needed)):
                 wanted.append(name[0])
+
+
+def _is_used(key: str, needed: str) -> bool:
+    """Whether a package is on a device for what it needs: of the extras, only some of the own package are."""
+    return "extra ==" not in needed or (key == OWN and any(one in needed for one in _OWN_EXTRAS))
 
 
 def _licence(about: metadata.PackageMetadata) -> str:

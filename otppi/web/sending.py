@@ -110,8 +110,13 @@ def outcome(visit: Visit, answer: Mapping[str, Any]) -> Outcome:
     )
 
 
+def senders(visit: Visit) -> list[Mapping[str, Any]]:
+    """Return all that messages can go through: modems, and behind them accounts at vendors."""
+    return [*visit.call("modem.list"), *visit.call("vendor_route.list")]
+
+
 def _sent(visit: Visit, data: Mapping[str, Any]) -> str:
-    name = next((one["name"] for one in visit.call("modem.list") if one["id"] == data["modemID"]), "")
+    name = next((one["name"] for one in senders(visit) if one["id"] == data["modemID"]), "")
     return visit.words.many(
         "Sent in {count} part through {modem}.",
         "Sent in {count} parts through {modem}.",

@@ -74,7 +74,7 @@ log.file = false
             command = [needs.program("epmd"), "-address", HOST, "-port", str(self._epmd_port)]
             self._epmd = self._child(command, subprocess.DEVNULL)
             deadline = time.monotonic() + _LIMIT_S
-            while not _is_heard(self._epmd_port):
+            while not _is_open(self._epmd_port):
                 assert time.monotonic() < deadline, "epmd does not listen"
                 time.sleep(0.005)
         super().start()
@@ -89,7 +89,9 @@ log.file = false
         super().kill()
 
     def reset(self) -> None:
-        """Make it as new, without a start: what was in the vhost goes, and whoever is in it is sent away."""
+        """Make it as new, if possible without a start: all in the vhost goes, and all in it are sent away."""
+        if self._process is None:
+            self.start()
         self.evaluate(f'ok = rabbit_vhost:delete(<<"{VHOST}">>, <<"tests">>)')
         self.evaluate("ok = rabbit_definitions:maybe_load_definitions()")
 
@@ -137,16 +139,16 @@ log.file = false
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.directory / "enabled_plugins"),
             "RABBITMQ_MNESIA_BASE": str(self.data),
             "RABBITMQ_LOG_BASE": str(self.directory),
-            "RABBITMQ_DIST_PORT": "0",
             "ERL_EPMD_PORT": str(self._epmd_port),
             "ERL_EPMD_ADDRESS": HOST,
             "RUNNING_UNDER_SYSTEMD": "true",  # Erlang takes the place of the script, and so its signals
             # A node that has its name is spared the search for an epmd and the start of one.
-            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": f"-sname {_NODE} -start_epmd false",
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": f"-sname {_NODE} -start_epmd false"
+            " -kernel inet_dist_use_interface {127,0,0,1}",
         }
 
 
-def _is_heard(port: int) -> bool:
+def _is_open(port: int) -> bool:
     try:
         socket.create_connection((HOST, port)).close()
     except ConnectionRefusedError:

@@ -53,6 +53,7 @@ def mqtt(server: Any) -> Target:
         server=server,
         port=server.port,
         transport=MqttTransport(**_LOGIN, port=server.port),
+        name_setting="client_id",
     )
 
 
@@ -63,6 +64,7 @@ def redis(server: Any) -> Target:
         server=server,
         port=server.port,
         transport=RedisTransport(**_LOGIN, port=server.port),
+        name_setting="consumer",
     )
 
 

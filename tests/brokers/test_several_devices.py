@@ -9,8 +9,9 @@ from otppi.publisher.publisher import Publisher
 def test_they_divide_the_work_and_when_one_dies_the_other_finishes_it(make_service, target):
     count, modems = 80, 2
     devices = [make_service(modems=modems, submit_s=0.05, starts=False) for _ in range(2)]
-    for device in devices:
-        device.set(target.section, {**target.settings, "enabled": True, "port": target.port})
+    for number, device in enumerate(devices):
+        named = {target.name_setting: f"device{number}"} if target.name_setting else {}
+        device.set(target.section, {**target.settings, **named, "enabled": True, "port": target.port})
         device.start()
         device.wait_for_broker(target.section.key)
     publisher = Publisher(target.transport)
@@ -24,7 +25,7 @@ def test_they_divide_the_work_and_when_one_dies_the_other_finishes_it(make_servi
     assert arrived.total() - count <= modems  # what the modems of the first had in hand
 
 
-def _wait_until(is_true, timeout_s=60.0):
+def _wait_until(is_true, timeout_s=100.0):
     end = time.monotonic() + timeout_s
     while not is_true():
         assert time.monotonic() < end, "did not come true in time"

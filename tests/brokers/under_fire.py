@@ -33,6 +33,7 @@ class Target:
     server: BrokerServer
     port: int
     transport: Transport
+    name_setting: str = ""  # what devices must have different of; they are on one machine here
 
 
 @dataclass(frozen=True, kw_only=True)

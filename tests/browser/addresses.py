@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from otppi.web.pages.settings import PAGES
 from otppi.web.routes import ROUTES
 from otppi.web.site import LIVE, Route
-from tests.browser.furnished import API_USER, OPEN_PORT, call
+from tests.browser.furnished import API_USER, OPEN_PORT, VENDOR_ROUTE, call
 from tests.web.admin_client import AdminClient
 
 Fill = Callable[[AdminClient], list[str]]
@@ -43,6 +43,7 @@ FILLED: Mapping[str, Fill] = {
     "/modems/<modem:re:[^/]+>": _modem("/modems/{}"),
     "/modems/<modem:re:[^/]+>/sim": _modem("/modems/{}/sim"),
     "/modems/<modem:re:[^/]+>/job/<job_id:re:[0-9a-f]+>": _job("/modems/{modem}/job/{job}"),
+    "/vendors/<route:re:[^/]+>": lambda _: [f"/vendors/{VENDOR_ROUTE}"],
     "/jobs/<job_id:re:[0-9a-f]+>": _job("/jobs/{job}"),
     "/firewall/ports/<item:path>": lambda _: [f"/firewall/ports/{OPEN_PORT}"],
     "/inbox/<message_id:re:[0-9A-Za-z._-]{1,80}>": _messages,

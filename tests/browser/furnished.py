@@ -11,6 +11,7 @@ from otppi.gateway.rights import Role
 from otppi.model.operators import EXAMPLE
 from otppi.sim.magic import Magic
 from otppi.system.firewall.settings import OpenPort
+from otppi.vendors.settings import VendorRouteSettings
 from tests.gateway_under_test import GatewayUnderTest, Sim
 from tests.web.admin_client import PASSWORD, AdminClient
 
@@ -25,7 +26,7 @@ ACCOUNTS = {
     "operator": (Role.OPERATOR, "en"),
     "viewer": (Role.VIEWER, "en"),
 }
-OPEN_PORT, API_USER = "tcp-5000", "kasir"
+OPEN_PORT, API_USER, VENDOR_ROUTE = "tcp-5000", "kasir", "cadangan"
 _PERSONALITIES = ("huawei", "simcom", "quectel", "generic")
 _RECEIVERS = ("6281200000001", "6285500000002", "6287700000003", "6289500000004")
 _RECEIVED = (
@@ -99,6 +100,18 @@ def _settle(one: GatewayUnderTest, *, is_spiteful: bool) -> None:
             Administrator, user, {"password": PASSWORD, "role": role, "language": language, "name": whose}
         )
     store.put(ApiUser, API_USER, {"password": PASSWORD, "name": whose})
+    store.put(
+        VendorRouteSettings,
+        VENDOR_ROUTE,
+        {
+            "name": whose,
+            "active": False,
+            "url": "https://sms.example.com:20003",
+            "account": "toko",
+            "password": PASSWORD,
+            "prices": ["other=230"],
+        },
+    )
     store.put(OpenPort, OPEN_PORT, {"port": "5000-5010", "note": whose})
 
 

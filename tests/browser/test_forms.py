@@ -47,6 +47,12 @@ FORMS = {
     ),
     "firewall": Form(path="/firewall", right={"log_dropped": "on"}, wrong=("api_burst", "-3")),
     "clock": Form(path="/clock", right={"time_zone": "Asia/Makassar"}, wrong=("ntp_server", "a b c;")),
+    "amqp": Form(path="/brokers/amqp", right={"topic": "kode"}, wrong=("port", "0")),
+    "mqtt": Form(path="/brokers/mqtt", right={"qos": "2"}, wrong=("topic", "a b")),
+    "redis": Form(path="/brokers/redis", right={"group": "toko"}, wrong=("database", "-1")),
+    "stomp": Form(path="/brokers/stomp", right={"tls": "on"}, wrong=("ca_certificate", "none")),
+    "activemq": Form(path="/brokers/activemq", right={"mode": "compatible"}, wrong=("host", "a b")),
+    "ws": Form(path="/brokers/ws", right={"path": "/ws"}, wrong=("path", "ws")),
     "bell": Form(path="/bell", right={"quiet_from": "21:30"}, wrong=("quiet_until", "25:00")),
 }
 
@@ -190,6 +196,15 @@ ITEMS = {
         listed="/modems",
         link="a:has-text('Edit')",
     ),
+    "vendor_routes": Item(
+        new="/vendors/new",
+        first={"name": "Cadangan <b>", "url": "https://sms.example.com:20003", "account": "toko", "active": ""},
+        wrong=("prefixes", "0812"),
+        change=("in_flight", "2"),
+        name="Cadangan <b>",
+        listed="/vendors",
+        link="a:has-text('Edit')",
+    ),
     "open_ports": Item(
         new="/firewall/ports/new",
         first={"port": "5001", "note": "Kamera <b>"},
@@ -213,6 +228,14 @@ ITEMS = {
         change=("name", "Toko Dua"),
         name="toko-2",
         listed="/api-users",
+    ),
+    "vendor_accounts": Item(
+        new="/vendor-accounts/add",
+        first={"user": "kasir-2", "password": PASSWORD, "name": "Kasir <b>", "credit": "100"},
+        wrong=("addresses", "di sini"),
+        change=("credit", "200"),
+        name="kasir-2",
+        listed="/vendor-accounts",
     ),
     "admins": Item(
         new="/administrators/add",

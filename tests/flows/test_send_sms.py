@@ -202,6 +202,8 @@ def test_a_repeat_of_an_unknown_outcome_is_unknown_and_not_sent_again(gateway):
     assert send(one, id=1).code == "1408"
     one.wait_until(lambda: one.state("m0") == "ready")
     assert send(one, id=1).code == "1408"
+    again = one.v1("send-sms", id=1, receiver="081200000001", message="Your order is ready")
+    assert (again.code, again.status) == ("1408", 409)
     assert len(one.lines["m0"].ctrl_z_times) == 1
 
 

@@ -311,3 +311,19 @@ def test_the_explanation_names_the_turn_the_price_and_the_reason():
         (None, "spent", "2", "its quota is used up"),
         (None, "gone", "6", "absent"),
     ]
+
+
+def test_what_is_kept_for_the_last_resort_comes_after_all_others_by_the_same_rules():
+    modems = (
+        modem("free", prices=["other=0"], is_last_resort=True),
+        modem("near", "62812", is_last_resort=True),
+        modem("priced", prices=["other=350"]),
+        modem("unpriced"),
+    )
+    assert tiers(Number("6281200000001"), modems) == [["priced"], ["unpriced"], ["free"], ["near"]]
+    assert tiers(Number("6281200000001"), modems[:2]) == [["free"], ["near"]]
+
+
+def test_savings_are_not_measured_against_the_last_resort():
+    modems = (modem("a", prices=["other=100"]), modem("b", prices=["other=900"], is_last_resort=True))
+    assert router.cost_in_turns(parcel("6281200000001"), modems, books()) == Decimal(100)

@@ -11,11 +11,11 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from otppi.services.cli import main
+from otppi.__main__ import main
 from otppi.system.buzzer.settings import BellSettings
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDERS = (".", "image", "otppi", "provisioning", "rootfs-overlay")
+FOLDERS = (".", "image", "otppi", "otppi/publisher", "otppi/wsbroker", "provisioning", "rootfs-overlay")
 GUIDES = {
     str(file.relative_to(ROOT)): file.read_text() for name in FOLDERS for file in (ROOT / name).glob("*.md")
 }
@@ -46,11 +46,11 @@ def refusal(words: tuple[str, ...], *, is_whole: bool) -> str:
     command: click.Command = main
     rest = list(words)
     try:
-        while isinstance(command, click.Group) and rest:
+        while isinstance(command, click.Group) and rest and not rest[0].startswith("-"):
             name = rest.pop(0)
-            if name not in command.commands:
+            if (found := command.get_command(click.Context(command), name)) is None:
                 return f"there is no {name}"
-            command = command.commands[name]
+            command = found
         if is_whole or rest:
             command.make_context(words[0], rest)
     except click.MissingParameter as error:

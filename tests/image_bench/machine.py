@@ -4,6 +4,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -25,12 +26,14 @@ _BOOT_S = 900.0
 _PLUG_S = 20.0
 _GLANCE_S = 0.3
 TOOLBOX = "/run/toolbox"
+OUTSIDE = "10.0.2.100"  # a server on the far side of the guest's Ethernet cable
 # What the device's own cmdline.txt has; Raspberry Pi OS names Ethernet eth0 by the last word.
 _WORDS = (
     f"root=PARTUUID={DISK_ID.removeprefix('0x')}-02",
     *(STAGE / "95-raspberrypi/files/cmdline.words").read_text().split(),
     "net.ifnames=0",
 )
+_CARRIER = Path(__file__).with_name("outside.py")
 _RADIO = ("modules_load=mac80211_hwsim", "mac80211_hwsim.radios=2")
 
 
@@ -41,11 +44,11 @@ class Board:
     kind: Kind = VIRTUAL
     ram_mib: int = 1024
     has_radio: bool = True
-    forwarded: Sequence[int] = (22, 80, 443, 8888, 8899)  # TCP ports of its Ethernet side
+    forwarded: Sequence[int] = (22, 80, 443, 8888, 8899, 9000)  # TCP ports of its Ethernet side
+    outside: Sequence[int] = (1883,)  # TCP ports that the guest finds at OUTSIDE; see `Machine.serve_outside`
     words: Sequence[str] = ()  # further words for the kernel
     mac: str = "52:54:00:12:34:56"
     has_worn_card: bool = False  # it takes no writes any more
-    reaches_tester: bool = False  # the guest may open connections to this machine, as 10.0.2.2
 
 
 class Machine:
@@ -173,6 +176,18 @@ class Machine:
         if not takes_line_along:
             self.monitor.do("chardev-remove", id=f"{name}-line")
 
+    def serve_outside(self, port: int, server_port: int) -> None:
+        """Let a server of this machine be what the guest finds at OUTSIDE, at one of the board's ports."""
+        self._outside(port).write_text(str(server_port))
+
+    def pull_ethernet(self) -> None:
+        """Pull the cable."""
+        self.monitor.do("set_link", name="net", up=False)
+
+    def plug_ethernet(self) -> None:
+        """Put the cable back."""
+        self.monitor.do("set_link", name="net", up=True)
+
     def plugged_serials(self) -> list[str]:
         """Return the adapters and the devices that are played which are in."""
         return [name for name, driver in self._plugged.items() if driver != "usb-storage"]
@@ -258,7 +273,14 @@ class Machine:
 
     def _network(self) -> str:
         forwards = "".join(f",hostfwd=tcp:127.0.0.1:{here}-:{there}" for there, here in self.ports.items())
-        return f"user,id=net,restrict={'off' if self.board.reaches_tester else 'on'}{forwards}"
+        outside = "".join(
+            f",guestfwd=tcp:{OUTSIDE}:{port}-cmd:{sys.executable} -IS {_CARRIER} {self._outside(port)}"
+            for port in self.board.outside
+        )
+        return f"user,id=net,restrict=on{forwards}{outside}"
+
+    def _outside(self, port: int) -> Path:
+        return self.folder / f"outside-{port}"
 
 
 def _free_ports(wanted: Sequence[int]) -> dict[int, int]:

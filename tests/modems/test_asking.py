@@ -12,10 +12,12 @@ from otppi.gateway.reports import Reports, ReportSettings
 from otppi.lib.bus import Bus
 from otppi.lib.clock import SystemClock
 from otppi.lib.deadline import Deadline
+from otppi.lib.wakeup import Wakeup
 from otppi.model.errors import Busy, UssdFailed
 from otppi.model.number import Number
 from otppi.model.requests import Origin
 from otppi.model.sms_text import code_text
+from otppi.modems.asking import UssdJob
 from otppi.modems.pool import ModemPool
 from otppi.modems.refused_pins import RefusedPins
 from otppi.modems.sending import Limits
@@ -23,6 +25,7 @@ from otppi.modems.settings import ModemSettings
 from otppi.sim.faults import Faults
 from otppi.sim.line import SimModems
 from otppi.sim.personality import parse_personality
+from otppi.work.queue import WorkQueue
 
 # A modem with every oddity of USSD, each at a code of its own.
 ODDITIES = r"""
@@ -402,3 +405,22 @@ def test_what_is_replied_stands_in_no_log(rig, caplog):
         one.ask("Rahasia1")
     assert "Rahasia1" not in caplog.text
     assert "Rahasia1" not in str([record.__dict__ for record in caplog.records])
+
+
+def test_a_ussd_request_that_nobody_begins_is_taken_back_at_its_deadline(clock):
+    queue, bell = WorkQueue(), Wakeup()
+    queue.join("a", bell)
+    one = UssdJob("a", "*888#", SHOP, Deadline.after(clock, 0), lambda: "ready")
+    queue.put(one)
+    with pytest.raises(UssdFailed, match="busy"):
+        one.wait(queue)
+    assert queue.next_for("a") is None
+    bell.close()
+
+
+def test_a_ussd_request_to_a_modem_that_is_not_ready_says_how_the_modem_is(clock):
+    queue = WorkQueue()
+    one = UssdJob("a", "*888#", SHOP, Deadline.after(clock, 0), lambda: "absent: the port does not exist")
+    queue.put(one)
+    with pytest.raises(UssdFailed, match=r"not ready \(absent: the port does not exist\)"):
+        one.wait(queue)

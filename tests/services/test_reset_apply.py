@@ -128,7 +128,7 @@ def test_a_running_gateway_does_it_and_tells_its_bus_once_it_is_marked(gateway, 
     running.gateway.store.update(SmsSettings, {"country_code": "49"})
     stick = Stick(**{**vars(A), "flags": ("RESET_API_USER", "RESET_SMS")})
     outcome = apply(running.state_dir, seen(stick), clock=clock)
-    assert outcome.sections == ("API users", "Sending SMS")
+    assert outcome.sections == ("API users", "Accounts of the vendor API", "Sending SMS")
     assert running.gateway.store.get(SmsSettings).country_code == "62"
     assert USER not in running.gateway.store.items(ApiUser)
     assert running.call("send-sms", receiver="081200000001", message="x").status == 401

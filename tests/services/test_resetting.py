@@ -41,7 +41,7 @@ def test_what_has_no_flag_stays(store):
     store.update(SmsSettings, {"country_code": "49"})
     store.update(GeneralSettings, {"device_name": "Shop"})
     store.update(AdminSettings, {"http_port": 9999})
-    assert reset_flags(["RESET_API"], store, {}).sections == ("Admin pages", "REST API")
+    assert reset_flags(["RESET_API"], store, {}).sections == ("Admin pages", "REST API", "Vendor API")
     assert store.get(SmsSettings).country_code == "49"
     assert store.get(GeneralSettings).device_name == "Shop"
     assert store.get(AdminSettings).http_port == 8888
@@ -62,7 +62,7 @@ def test_a_section_that_is_refused_does_not_stop_the_others(store):
     store.update(SmsSettings, {"country_code": "49"})
     store.guard(ApiSettings, refuse)
     done = reset_flags(["RESET_API", "RESET_SMS", "RESET_DDNS"], store, {})
-    assert done.sections == ("Admin pages", "Sending SMS")
+    assert done.sections == ("Admin pages", "Vendor API", "Sending SMS")
     assert done.failed["REST API"] == "api: is refused"
     assert done.done == ("RESET_DDNS", "RESET_SMS")
     assert store.get(SmsSettings).country_code == "62"
@@ -74,7 +74,7 @@ def test_a_section_that_the_disk_refuses_does_not_stop_the_others(store, tmp_pat
     store.update(SmsSettings, {"country_code": "49"})
     (tmp_path / "settings" / ".api.json.new").mkdir()  # in the way of writing and of removing
     done = reset_flags(["RESET_API", "RESET_SMS"], store, {})
-    assert done.sections == ("Admin pages", "Sending SMS")
+    assert done.sections == ("Admin pages", "Vendor API", "Sending SMS")
     assert "could not be saved" in done.failed["REST API"]
     assert SettingsStore(tmp_path, SECTIONS, None).get(SmsSettings).country_code == "62"
 

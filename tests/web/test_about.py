@@ -30,7 +30,7 @@ def test_only_licences_are_shown(viewer: AdminClient) -> None:
 def test_everything_says_under_which_licence_it_is() -> None:
     components = licences.components()
 
-    assert {"otppi", "bottle", "cryptography", "bootstrap", "swagger-ui"} <= set(components)
+    assert {"otppi", "bottle", "cryptography", "pika", "bootstrap", "swagger-ui"} <= set(components)
     assert not {"pytest", "ruff"} & set(components), "tools are not on the device"
     assert [one.name for one in components.values() if not (one.licence and one.version)] == []
 

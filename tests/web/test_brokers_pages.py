@@ -27,6 +27,31 @@ def test_says_what_keeps_it_from_connecting(pages, owner, free_port):
     assert "Nothing listens at that host and port" in tested.visible
     assert "broker RabbitMQ" in owner.get("/diagnosis").visible
     assert "made anew" in owner.follow(owner.post("/brokers/amqp/reconnect")).visible
+    assert '<a href="/brokers"' in owner.get("/").text.split('id="doors"')[1]
+
+
+def test_a_broker_that_is_not_connected_is_a_problem_and_the_way_to_its_page_is_shown(
+    pages, owner, free_port
+):
+    assert not [check for check in pages.gateway.diagnose() if check["name"].startswith("broker")]
+    owner.post("/brokers/amqp", {"amqp.enabled": "on", "amqp.port": str(free_port())})
+    pages.wait_until(lambda: "Nothing listens" in owner.get("/brokers").visible)
+    (check,) = (one for one in pages.gateway.diagnose() if one["name"] == "broker RabbitMQ")
+    assert (check["level"], check["advice"]) == ("red", "Test the connection: otppi broker test amqp")
+    page = owner.get("/diagnosis")
+    assert "Test the connection. Open the page “" in page.visible
+    assert "otppi broker" not in page.visible
+    assert '<a href="/brokers">' in page.text
+
+
+def test_metrics_tell_of_the_brokers_that_are_switched_on(pages, owner, free_port):
+    assert 'broker="' not in owner.get("/metrics").text
+    owner.post("/brokers/amqp", {"amqp.enabled": "on", "amqp.port": str(free_port())})
+    seen = owner.get("/metrics").text
+    assert 'otppi_broker_connected{broker="amqp"} 0.0' in seen
+    for what in ("received", "done", "dead", "later"):
+        assert f'otppi_broker_{what}_total{{broker="amqp"}} 0.0' in seen
+    assert 'broker="mqtt"' not in seen
 
 
 def test_secrets_are_kept_and_not_shown(pages, owner):

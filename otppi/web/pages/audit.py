@@ -27,6 +27,8 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "balance.ask": N_("asked for the balance of a SIM card"),
         "bell.stop": N_("stopped the buzzer"),
         "bell.test": N_("tried the buzzer"),
+        "broker.reconnect": N_("had the connection to a message broker made anew"),
+        "broker.test": N_("tested the connection to a message broker"),
         "certificate.drop": N_("went back to the device's own certificate"),
         "certificate.put": N_("put in a certificate"),
         "certificate.renew": N_("renewed the device's own certificate"),
@@ -80,6 +82,8 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "token.remove": N_("removed a token of the admin API"),
         "ussd": N_("dialled a USSD code"),
         "ussd.cancel": N_("ended a USSD session"),
+        "vendor_route.put": N_("added or changed an account at an SMS vendor"),
+        "vendor_route.test": N_("tested an account at an SMS vendor"),
         "download": N_("downloaded a file"),
         "log_in": N_("logged in"),
         "log_out": N_("logged out"),
@@ -94,6 +98,7 @@ _ARGUMENTS: Mapping[str, str] = MappingProxyType(
     {
         "any_modem": N_("Through any modem"),
         "blocked": N_("Blocked"),
+        "broker": N_("Broker"),
         "by token": N_("By the token"),
         "changed": N_("Changed"),
         "code": N_("Code"),
@@ -127,6 +132,7 @@ _ARGUMENTS: Mapping[str, str] = MappingProxyType(
         "puk": N_("PUK"),
         "reference": N_("Reference"),
         "role": N_("Role"),
+        "route": N_("Account at an SMS vendor"),
         "section": N_("Settings"),
         "sections": N_("Parts"),
         "text": N_("Text"),
@@ -137,7 +143,9 @@ _ARGUMENTS: Mapping[str, str] = MappingProxyType(
 )
 _VALUES = "values"
 # The section whose settings the values of a function are, where it does not say so itself.
-_SECTIONS: Mapping[str, str] = MappingProxyType({"api_user.put": "api_users", "modem.put": "modems"})
+_SECTIONS: Mapping[str, str] = MappingProxyType(
+    {"api_user.put": "api_users", "modem.put": "modems", "vendor_route.put": "vendor_routes"}
+)
 # Describes a section of settings; None if there is no such section.
 Describe = Callable[[str], Mapping[str, Any] | None]
 

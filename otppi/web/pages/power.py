@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from otppi.gateway.rights import Role
 from otppi.model.errors import OtpPiError
+from otppi.web.outcomes import BROKERS
 from otppi.web.pages.network import way_to_trial
 from otppi.web.site import Response, Visit, get, post
 from otppi.web.words import N_
@@ -61,6 +62,9 @@ SWITCHES = {
         ),
     ),
 }
+_BROKER_RESET = N_(
+    "Address, user and topics of the broker. No messages are taken from there before you set it up anew."
+)
 # What each flag of a reset deletes, by the name that a USB stick uses as well.
 RESETS = {
     "RESET_USER": (
@@ -72,11 +76,17 @@ RESETS = {
     ),
     "RESET_API": (
         N_("API and admin pages"),
-        N_("Ports, addresses and paths of the API and of these pages, which are at port 8888 afterwards."),
+        N_(
+            "Ports, addresses and paths of the API, of the vendor API and of these pages, which are at port 8888 "
+            "afterwards."
+        ),
     ),
     "RESET_API_USER": (
         N_("API users"),
-        N_("All users of the API with their passwords. No program can send before you add one."),
+        N_(
+            "All users of the API and accounts of the vendor API with their passwords. No program can send before you "
+            "add one."
+        ),
     ),
     "RESET_SMS": (N_("Sending SMS"), N_("Country code, waiting times and limits of messages.")),
     "RESET_MODEM": (
@@ -84,6 +94,7 @@ RESETS = {
         N_("All modems with their numbers, prices, quotas and PINs. Nothing is sent before you add one."),
     ),
     "RESET_BLOCKING": (N_("Block list"), N_("All numbers that are blocked; they get messages again.")),
+    **{f"RESET_SUBSCRIBER_{name.upper()}": (title, _BROKER_RESET) for name, title in BROKERS.items()},
     "RESET_WLAN": (
         N_("Access point"),
         N_("Name, passphrase and address of the device's own Wi-Fi: those of its printed sheet count again."),

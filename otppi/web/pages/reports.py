@@ -11,14 +11,13 @@ from urllib.parse import urlencode
 from otppi.gateway.rights import Role
 from otppi.gateway.sent_row import local_time
 from otppi.model.errors import OtpPiError
-from otppi.web import charts
+from otppi.web import charts, sending
 from otppi.web.charts import Chart
 from otppi.web.outcomes import DOORS, OUTCOMES
 from otppi.web.site import Response, Visit, get, post
 from otppi.web.words import N_, Words
 
 _ON_A_PAGE: Final = 50
-_SENDERS: Final = ("modem.list", "vendor_route.list")
 _FILTERS: Final = ("since", "until", "modem", "door", "user", "outcome", "delivery", "number")
 _DELIVERIES: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
@@ -82,10 +81,7 @@ def show(visit: Visit) -> Response:
         doors=DOORS,
         outcomes=OUTCOMES,
         deliveries=_DELIVERIES,
-        modem_choices=_with(
-            asked["modem"],
-            [(one["id"], one["name"]) for senders in _SENDERS for one in visit.call(senders)],
-        ),
+        modem_choices=_with(asked["modem"], [(one["id"], one["name"]) for one in sending.senders(visit)]),
         door_choices=_with(asked["door"], [(door, words(title)) for door, title in DOORS.items()]),
         outcome_choices=[(one, words(title)) for one, (_, title) in OUTCOMES.items()],
         delivery_choices=[(one, words(title)) for one, (_, title) in _DELIVERIES.items()],

@@ -54,7 +54,7 @@ def _checked(visit: Visit, given: Mapping[str, str]) -> dict[str, Any]:
         return {"lines": [], "refused": next(iter(visit.field_errors(error).values()))}
     rows = route["modems"]
     if modem:
-        names = {one["id"]: one["name"] for one in visit.call("modem.list")}
+        names = {one["id"]: one["name"] for one in sending.senders(visit)}
         rows = [row for row in rows if row["modem"] in (modem, names.get(modem))]
     # Why others do not matters only where nobody does.
     rows = [row for row in rows if row["turn"] is not None] or rows
@@ -86,7 +86,7 @@ def _drawn(
         "send.html",
         status=status,
         title=visit.words("Send SMS"),
-        modems=[one for one in visit.call("modem.list") if one["active"] and not one["internetAccess"]],
+        modems=[one for one in sending.senders(visit) if one["active"] and not one.get("internetAccess")],
         given=given,
         outcome=outcome,
         errors=outcome.errors if outcome is not None else {},

@@ -1,4 +1,4 @@
-"""The one queue in front of all modems: a message goes to whichever eligible modem is free first."""
+"""The one queue in front of all senders: a message goes to whichever eligible one is free first."""
 
 import math
 import threading
@@ -8,11 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from otppi.contracts.sms import OutgoingSms, Priority, Ticket
-from otppi.lib.deadline import Deadline
 from otppi.lib.wakeup import Wakeup
-from otppi.model.errors import DeliveryError, OtpPiError, SendFailed, UssdFailed
-from otppi.model.requests import Origin
-from otppi.model.results import SmsReceipt, UssdReply
+from otppi.model.errors import DeliveryError, OtpPiError, SendFailed
+from otppi.model.results import SmsReceipt
 
 
 class Job:
@@ -75,58 +73,6 @@ class SmsJob(Job):
         raise self._outcome
 
 
-class UssdJob(Job):
-    """A USSD request to one modem, and the caller who waits for it; an empty text cancels the open session."""
-
-    def __init__(
-        self, modem_id: str, text: str, origin: Origin, deadline: Deadline, how_it_is: Callable[[], str]
-    ) -> None:
-        super().__init__([modem_id])
-        self.text = text
-        self.origin = origin
-        self.deadline = deadline
-        self._how_it_is = how_it_is
-        self._done = threading.Event()
-        self._outcome: UssdReply | OtpPiError | None = None
-
-    @property
-    def is_cancel(self) -> bool:
-        """Whether it asks for nothing but the end of the session."""
-        return not self.text
-
-    @property
-    def is_done(self) -> bool:
-        """Whether its caller has been told the end of it."""
-        return self._done.is_set()
-
-    def finish(self, reply: UssdReply) -> None:
-        """Tell the caller what the network said."""
-        self._outcome = reply
-        self._done.set()
-
-    def fail(self, error: OtpPiError) -> None:
-        """Tell the caller what went wrong."""
-        self._outcome = error
-        self._done.set()
-
-    def no_modem(self) -> DeliveryError:
-        """See `Job`."""
-        return UssdFailed(f"the modem is not ready ({self._how_it_is()})")
-
-    def wait(self, queue: "WorkQueue") -> UssdReply:
-        """Wait for the answer, at most until the deadline; a request not begun by then is taken back."""
-        self._done.wait(self.deadline.remaining_s)
-        if not self._done.is_set() and queue.withdraw(self):
-            raise UssdFailed("the modem is busy")
-        # Once begun, the modem's own limits end it shortly after the deadline.
-        self._done.wait()
-        if isinstance(self._outcome, UssdReply):
-            return self._outcome
-        if self._outcome is None:
-            raise RuntimeError("a USSD job ended without an outcome")
-        raise self._outcome
-
-
 @dataclass
 class _Worker:
     wakeup: Wakeup
@@ -142,7 +88,9 @@ class _Worker:
 
 
 class WorkQueue:
-    """Jobs that wait, and the modems that are ready for them. All methods may be called from any thread.
+    """Jobs that wait, and the modems that are ready for them; an account at a vendor counts as a modem here.
+
+    All methods may be called from any thread.
 
     A free modem gets a job at once and is woken; among several free ones the longest idle is taken, which is
     round robin among equals. Where none is free the job waits, time-critical ones before others, and the

@@ -4,14 +4,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from otppi.contracts.sms import OutgoingSms, Priority
-from otppi.lib.deadline import Deadline
 from otppi.lib.wakeup import Wakeup
-from otppi.model.errors import SendFailed, UssdFailed
+from otppi.model.errors import SendFailed
 from otppi.model.number import Number
 from otppi.model.requests import Origin
 from otppi.model.results import SmsReceipt
 from otppi.model.sms_text import code_text
-from otppi.modems.work import SmsJob, UssdJob, WorkQueue
+from otppi.work.queue import SmsJob, WorkQueue
 
 ORIGIN = Origin(door="rest", user="shop")
 
@@ -165,22 +164,6 @@ def test_the_expected_wait_counts_what_is_ahead_and_who_shares_it(queue, bells):
         queue.put(job(queue, ["a", "b"]))
     assert queue.expected_wait_s(["a", "b"]) == pytest.approx(8.0)
     assert queue.expected_wait_s(["nobody"]) == 0
-
-
-def test_a_ussd_request_that_nobody_begins_is_taken_back_at_its_deadline(queue, bells, clock):
-    queue.join("a", bells["a"])
-    one = UssdJob("a", "*888#", ORIGIN, Deadline.after(clock, 0), lambda: "ready")
-    queue.put(one)
-    with pytest.raises(UssdFailed, match="busy"):
-        one.wait(queue)
-    assert queue.next_for("a") is None
-
-
-def test_a_ussd_request_to_a_modem_that_is_not_ready_says_how_the_modem_is(queue, clock):
-    one = UssdJob("a", "*888#", ORIGIN, Deadline.after(clock, 0), lambda: "absent: the port does not exist")
-    queue.put(one)
-    with pytest.raises(UssdFailed, match=r"not ready \(absent: the port does not exist\)"):
-        one.wait(queue)
 
 
 def test_under_a_storm_every_job_is_done_exactly_once(queue):
