@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from redis import Redis
+
 from otppi.brokers.settings import ActiveMqSettings, AmqpSettings, MqttSettings, RedisSettings, StompSettings
 from otppi.publisher.amqp import AmqpTransport
 from otppi.publisher.mqtt import MqttTransport
@@ -54,6 +56,7 @@ def mqtt(server: Any) -> Target:
         port=server.port,
         transport=MqttTransport(**_LOGIN, port=server.port),
         name_setting="client_id",
+        gives_to_others=False,
     )
 
 
@@ -65,7 +68,16 @@ def redis(server: Any) -> Target:
         port=server.port,
         transport=RedisTransport(**_LOGIN, port=server.port),
         name_setting="consumer",
+        let_time_pass=lambda: _a_minute_later(server),
     )
+
+
+def _a_minute_later(server: Any) -> None:
+    """Let what the first device had in hand be as old as it is when others take it."""
+    with Redis(HOST, server.port, username=USER, password=PASSWORD) as client:
+        pending = client.xpending_range("sms", "otppi", "-", "+", 100, "device0")
+        if ids := [one["message_id"] for one in pending]:
+            client.xclaim("sms", "otppi", "device0", 0, ids, idle=60_000, justid=True)
 
 
 # By the name of the broker: the fixture of its server, and what is made of it.

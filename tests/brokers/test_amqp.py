@@ -4,7 +4,7 @@ import time
 import pika
 import pytest
 
-from otppi.brokers.amqp import open_link, probe
+from otppi.brokers.amqp import open_link, parameters, probe
 from otppi.brokers.errors import BrokerError, Trouble
 from otppi.brokers.settings import AmqpSettings
 from tests.broker_servers.certificates import certificates
@@ -167,3 +167,16 @@ def test_probing_takes_no_message(server, publisher):
     publisher.connection.process_data_events(0.1)
     assert probe(section(server)).endswith("wait in the queue: 1.")
     assert publisher.waiting() == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "sent"),
+    [
+        ({}, ("guest", "guest")),
+        ({"password": "changed"}, ("guest", "changed")),
+        ({"username": "shop"}, ("shop", "")),
+    ],
+)
+def test_the_password_that_guest_is_born_with_need_not_be_given(settings, sent):
+    credentials = parameters(AmqpSettings(**settings)).credentials
+    assert (credentials.username, credentials.password) == sent

@@ -10,7 +10,6 @@ import pytest
 
 from otppi.brokers.device_name import device_name
 from otppi.brokers.errors import BrokerError, Trouble
-from otppi.brokers.link import Message
 from otppi.brokers.mqtt import open_link, probe
 from otppi.brokers.settings import MqttSettings
 from tests.broker_servers.cable import Cable
@@ -207,6 +206,18 @@ def test_what_is_not_settled_comes_again(server, publisher, owner, version):
     after.publish(b"3")
     after.close()
     assert fourth.take().body == b"3"
+
+
+@each_version
+def test_what_is_published_without_a_promise_is_taken_as_well(publisher, owner, version):
+    one = owner(version=version)
+    for number in range(5):
+        publisher.publish(b"%d" % number, qos=0)
+        message = one.take()
+        assert message.body == b"%d" % number
+        one.link.settle(message)
+    publisher.publish(b"5", qos=2)
+    assert one.take().body == b"5"
 
 
 @each_version
@@ -456,9 +467,10 @@ def test_probing_takes_no_message_and_disturbs_nobody(server, publisher, owner, 
     assert one.bodies(4) == [b"0", b"1", b"2", b"3"]
 
 
-def test_a_link_that_waits_rests(server):
+def test_a_link_that_waits_rests(server, publisher):
     link = open_link(section(server), 2)
-    link.settle(Message(body=b"", handle=1))  # rings
+    publisher.publish(b"1")
+    link.settle(link.receive(_LIMIT_S))  # rings
     began_s = time.thread_time()
     assert link.receive(0.3) is None
     assert time.thread_time() - began_s < 0.1
@@ -474,3 +486,7 @@ def test_messages_flow_over_tls(server, publisher, owner):
         message = one.take()
         assert message.body == body
         one.link.settle(message)
+    publisher.close()
+    server.kill()
+    assert one.lost().trouble is Trouble.LOST
+    server.start()

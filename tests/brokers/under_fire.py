@@ -34,6 +34,10 @@ class Target:
     port: int
     transport: Transport
     name_setting: str = ""  # what devices must have different of; they are on one machine here
+    gives_to_others: bool = True  # what a device has that died; else it waits for that device to come back
+    let_time_pass: Callable[[], None] = lambda: (
+        None
+    )  # after which a broker gives what a dead device had to others
 
 
 @dataclass(frozen=True, kw_only=True)
