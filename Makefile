@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench screenshots docs words lock deb image test-image test-image-pi3 bench-image campaign-pdu clean
+.PHONY: help setup run test check bench screenshots docs words lock deb image test-image test-image-pi3 bench-image campaign-pdu campaign-brokers clean
 
 BIN := .venv/bin
 UV_VERSION := 0.13.8
@@ -10,7 +10,7 @@ COMPILE = build/uv/bin/uv pip compile --quiet --universal --python-version 3.11 
 	--custom-compile-command 'make lock' $(LOCK) pyproject.toml
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
 
 setup: ## Make .venv with the locked libraries and the command otppi
 	@provisioning/setup.sh
@@ -20,8 +20,7 @@ run: setup ## Run the gateway with four simulated modems on this machine
 
 test: setup ## Run all tests, the booted image in short included; or those named: TESTS=tests/gateway
 	@provisioning/device-tests.sh
-	@$(BIN)/python -m pytest $(TESTS)
-	@$(if $(TESTS),,$(BIN)/python -m pytest -m 'image and short' tests/image_boot)
+	@$(BIN)/python -m pytest $(or $(TESTS),-n 2 -m 'not image or short')
 
 check: ## Check format, style, types, layers and shell scripts
 	@provisioning/setup.sh shellcheck
@@ -43,6 +42,9 @@ screenshots: setup ## Take pictures of the admin pages, into build/screenshots/i
 
 campaign-pdu: setup ## Try 100,000 texts per test through the PDU codec and back; some 15 minutes
 	@OTPPI_ROUND_TRIPS=100000 $(BIN)/python -m pytest tests/model/test_pdu_round_trips.py
+
+campaign-brokers: setup ## Kill brokers, gateways and connections while messages flow, each broker in both modes; some 10 minutes
+	@$(BIN)/python -m tests.brokers.campaign
 
 docs: setup ## Write the table of settings into otppi/README.md
 	@$(BIN)/python -m otppi.services.docs
