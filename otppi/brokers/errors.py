@@ -52,6 +52,12 @@ class BrokerError(OtpPiError):
         self.trouble = trouble
         self.detail = detail
 
+    def without(self, secret: str) -> "BrokerError":
+        """Return the same error without a secret that the broker may have repeated."""
+        if not secret or secret not in self.detail:
+            return self
+        return BrokerError(self.trouble, self.detail.replace(secret, "***"))
+
 
 def from_os(error: BaseException) -> BrokerError:
     """Translate what the system says when a connection is made or breaks; looks at causes as well."""

@@ -56,10 +56,10 @@ class Link(Protocol):
         ...
 
     def bury(self, message: Message, reason: str) -> bool:
-        """Move the message, unchanged, to where dead letters lie, and settle it; False if the broker has no such place.
+        """Put the message, unchanged, where dead letters lie; False if the broker has no such place. Settles nothing.
 
         Raises:
-            BrokerError: It is not there, so it was not settled.
+            BrokerError: It is not there, or nobody knows (TIMEOUT, LOST).
         """
         ...
 

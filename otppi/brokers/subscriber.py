@@ -1,5 +1,6 @@
 """The loop that all brokers have in common: connect, take, have it worked on, answer, acknowledge, begin again."""
 
+import contextlib
 import json
 import logging
 import queue
@@ -35,7 +36,12 @@ _LONGEST_BODY = 65_536
 _MOST_WAITING = 1_000
 _FIRST_AGAIN_S, _LONGEST_AGAIN_S = 0.5, 15.0
 _GIVE_BACK_AFTER_S = 10.0
-_DEFAULT_CALLBACK_DELAY_MS, _LONGEST_CALLBACK_DELAY_MS = 10, 10_000
+_MOST_REMEMBERED = 1_000  # messages that were given back
+_REFRESH_GRACE_S = 10.0  # for what is in hand when the connection is made anew while all is well
+_LEAVE_S = 5.0  # for a library that does not come back
+# A worker waits so long; more would keep others from being worked on.
+_DEFAULT_CALLBACK_DELAY_MS, _LONGEST_CALLBACK_DELAY_MS = 10, 1_000
+_UNSURE = frozenset({Trouble.TIMEOUT, Trouble.LOST})
 
 
 class Answering(Protocol):
@@ -67,6 +73,8 @@ class Subscriber:
         self._bus = bus
         self._inbox: queue.Queue[_Piece | None] = queue.Queue(max(_MOST_WAITING, most_in_hand))
         self._link: Link | None = None
+        self._broken: BrokerError | None = None  # what a worker found, so that the connection is made anew
+        self._came_s: dict[str, float] = {}  # when what was given back came first, by token; under the lock
         self._ending = threading.Event()  # nothing more is taken
         self._abandoning = threading.Event()  # what is in hand is left to the broker
         self._lock = threading.Lock()
@@ -95,11 +103,13 @@ class Subscriber:
         """Wait for what is in hand, at most so long; the rest comes again from a broker that keeps it."""
         self._thread.join(grace_s)
         self._abandoning.set()
-        self._thread.join()
+        until_s = time.monotonic() + _LEAVE_S
+        self._thread.join(_LEAVE_S)
         for _ in self._workers:
-            self._inbox.put(None)
+            with contextlib.suppress(queue.Full):
+                self._inbox.put(None, timeout=_LOOK_S)
         for worker in self._workers:
-            worker.join(_LOOK_S)  # one that still waits for a modem ends with it
+            worker.join(max(0.0, until_s - time.monotonic()))  # one that still waits for a modem ends with it
 
     def died(self) -> tuple[str, ...]:
         """Return the names of threads that ended by mistake."""
@@ -150,6 +160,7 @@ class Subscriber:
                 log.exception("a broker could not be opened", extra={"fields": {"broker": self._name}})
                 self._wait_after(from_os(error), next(delays))
                 continue
+            self._broken = None
             if (lost := self._serve(link)) is not None:
                 self._bus.publish(BrokerLost(broker=self._name, reason=str(lost)))
                 if time.monotonic() - began_s > _HELD_S:
@@ -166,6 +177,7 @@ class Subscriber:
         self._ending.wait(delay_s)
 
     def _note(self, state: BrokerState, trouble: BrokerError | None) -> None:
+        trouble = trouble.without(self.settings.password) if trouble is not None else None
         is_news = (state, str(trouble)) != (self._state, str(self._trouble))
         if is_news and state is not BrokerState.CONNECTING:
             fields = {"broker": self._name, "state": state.value}
@@ -188,10 +200,11 @@ class Subscriber:
         self._note(BrokerState.CONNECTED, None)
         try:
             while not self._ending.is_set() and time.monotonic() < until_s:
+                if self._broken is not None:
+                    return self._broken
                 if (message := link.receive(_LOOK_S)) is not None:
                     self._take(_Piece(link, message))
-            while self._in_hand and not self._abandoning.is_set():
-                link.receive(_LOOK_S / 10)  # acknowledges what is done; what comes now comes again
+            self._drain(link)
         except BrokerError as error:
             return error
         except Exception as error:
@@ -199,10 +212,30 @@ class Subscriber:
             return from_os(error)
         finally:
             self._link = None
-            link.close()
+            try:
+                link.close()
+            except Exception:
+                log.exception("a broker could not be closed", extra={"fields": {"broker": self._name}})
         return None
 
+    def _drain(self, link: Link) -> None:
+        """Let what is in hand end before the connection is closed."""
+        is_ending = self._ending.is_set()
+        until_s = float("inf") if is_ending else time.monotonic() + _REFRESH_GRACE_S
+        while self._in_hand and not self._abandoning.is_set() and time.monotonic() < until_s:
+            if link.keeps:
+                link.receive(_LOOK_S / 10)  # acknowledges what is done; what comes now comes again
+            elif is_ending:
+                self._abandoning.wait(_LOOK_S / 10)
+            else:
+                return  # the workers go on, and whatever came meanwhile would be lost
+
     def _take(self, piece: _Piece) -> None:
+        if not piece.link.keeps and len(piece.message.body) > _LONGEST_BODY:
+            # Nobody bounds how many of these could wait here.
+            self._count("dead")
+            log.warning("too long a message", extra={"fields": {"broker": self._name}})
+            return
         with self._lock:
             self._in_hand += 1
             self._counts["received"] += 1
@@ -211,7 +244,9 @@ class Subscriber:
             try:
                 return self._inbox.put(piece, timeout=_LOOK_S)
             except queue.Full:
-                if self._abandoning.is_set():
+                if self._ending.is_set():
+                    with self._lock:
+                        self._in_hand -= 1
                     return None
 
     def _work(self) -> None:
@@ -219,7 +254,9 @@ class Subscriber:
             try:
                 self._handle(piece)
             except Exception:
+                # A fault of ours. Kept in hand it would take the place of others, at every start anew.
                 log.exception("a message of a broker failed", extra={"fields": {"broker": self._name}})
+                self._finish(piece, Verdict.DEAD, "internal error")
             finally:
                 with self._lock:
                     self._in_hand -= 1
@@ -243,55 +280,78 @@ class Subscriber:
                 return
             verdict, answer = outcome
         self._reply(document, answer)
-        self._finish(piece, verdict, answer)
+        self._finish(piece, verdict, str(answer.error) if answer.error is not None else "")
 
     def _worked_on(self, piece: _Piece, document: object) -> tuple[Verdict, Answer] | None:
         """Have it worked on until its outcome is final; None if it is left to the broker."""
-        message, began_s, tries = piece.message, time.monotonic(), 0
+        link, message = piece.link, piece.message
+        data = document.get("data") if isinstance(document, Mapping) else None
+        is_for_one_modem = isinstance(data, Mapping) and bool(data.get("modem_id"))
+        # Publishers may give many messages the same name.
+        token = f"{message.token} {message.body_token}"
+        began_s, tries = time.monotonic(), 0
+        with self._lock:
+            came_s = self._came_s.pop(token, began_s)
         pauses = delays_s(_FIRST_AGAIN_S, _LONGEST_AGAIN_S)
         while True:
             held_s = time.monotonic() - began_s
+            # What is worked on again here was surely not sent, but for the others of a list.
+            is_again_here = tries > 0 and isinstance(data, list)
             arrival = Arrival(
-                token=message.token or message.body_token,
-                is_repeat=bool(message.token) or message.is_redelivered or tries > 0,
+                token=token,
+                is_repeat=bool(message.token) or message.is_redelivered or is_again_here,
                 held_s=held_s,
             )
             origin = Origin(
-                door=self._name, user=self.settings.topic, arrival=arrival if piece.link.keeps else None
+                door=self._name, user=self.settings.topic, arrival=arrival if link.keeps else None
             )
             answer = self._door.answer(document, origin)
             tries += 1
-            verdict = judge(answer, tries)
-            if verdict is not Verdict.AGAIN:
+            waited_s = time.monotonic() - came_s
+            verdict = judge(answer, tries, waited_s, is_for_one_modem=is_for_one_modem)
+            if verdict <= Verdict.DEAD:
                 return verdict, answer
-            if not piece.link.keeps:
+            if not link.keeps:
                 return Verdict.DONE, answer
             self._count("later")
-            if held_s > _GIVE_BACK_AFTER_S and piece.link.give_back(message):
-                return None
-            self._abandoning.wait(next(pauses))
+            if verdict is Verdict.LATER and held_s > _GIVE_BACK_AFTER_S:
+                self._remember(token, came_s)
+                if link.give_back(message):
+                    return None
+            self._ending.wait(next(pauses))
             if self._is_left(piece):
                 return None
 
-    def _is_left(self, piece: _Piece) -> bool:
-        """Whether the broker will hand it over again, so that nothing more is done with it here."""
-        return piece.link.keeps and (piece.link is not self._link or self._abandoning.is_set())
+    def _remember(self, token: str, came_s: float) -> None:
+        with self._lock:
+            while len(self._came_s) >= _MOST_REMEMBERED:
+                del self._came_s[next(iter(self._came_s))]
+            self._came_s[token] = came_s
 
-    def _finish(self, piece: _Piece, verdict: Verdict, answer: Answer) -> None:
+    def _is_left(self, piece: _Piece) -> bool:
+        """Whether nothing more is done with it here: the broker hands it over again, or has lost it with us."""
+        if not piece.link.keeps:
+            return self._abandoning.is_set()
+        return piece.link is not self._link or self._ending.is_set()
+
+    def _finish(self, piece: _Piece, verdict: Verdict, reason: str) -> None:
         link, message = piece.link, piece.message
-        if verdict is Verdict.DEAD:
-            fields = {"broker": self._name, "reason": str(answer.error), "bytes": len(message.body)}
-            log.warning("nothing can be done with a message", extra={"fields": fields})
-            self._count("dead")
-            try:
-                if link.bury(message, str(answer.error)):
-                    return
-            except BrokerError as error:
-                # Kept in hand it would take the place of others for ever; of a lost connection it comes again.
-                fields = {"broker": self._name, "reason": str(error)}
-                log.error("a dead letter could not be kept", extra={"fields": fields})  # noqa: TRY400
-        else:
+        if verdict is not Verdict.DEAD:
             self._count("done")
+            link.settle(message)
+            return
+        fields = {"broker": self._name, "reason": reason, "bytes": len(message.body)}
+        log.warning("nothing can be done with a message", extra={"fields": fields})
+        self._count("dead")
+        try:
+            link.bury(message, reason)
+        except BrokerError as error:
+            fields = {"broker": self._name, "reason": str(error)}
+            log.error("a dead letter could not be kept", extra={"fields": fields})  # noqa: TRY400
+            if error.trouble in _UNSURE:
+                self._broken = error  # it comes again
+                return
+            # Where the broker refuses it, it would be in hand for ever and take the place of others.
         link.settle(message)
 
     def _reply(self, document: object, answer: Answer) -> None:
@@ -299,7 +359,11 @@ class Subscriber:
         topic = document.get("callback_topic") if isinstance(document, Mapping) else None
         if not isinstance(document, Mapping) or not isinstance(topic, str) or not topic:
             return
-        if not re.fullmatch(TOPIC_PATTERN, topic) or topic in (self.settings.topic, self.settings.dead_topic):
+        settings = self.settings
+        # STOMP lets the caller choose between the two; nothing is said where requests are taken from, or news are told.
+        name = topic.removeprefix("/queue/").removeprefix("/topic/")
+        taken = (settings.topic, settings.dead_topic, settings.received_topic)
+        if not re.fullmatch(TOPIC_PATTERN, topic) or name.startswith("/") or name in taken:
             log.warning("no answer to such a topic", extra={"fields": {"broker": self._name}})
             return
         self._abandoning.wait(_delay_s(document.get("callback_delay")))
@@ -307,9 +371,11 @@ class Subscriber:
         try:
             if link is not None:
                 link.publish(topic, _written(answer.document))
-        except BrokerError as error:
-            # Whoever asked is told nothing; what was asked is done all the same.
-            fields = {"broker": self._name, "reason": str(error)}
+        except Exception as error:  # noqa: BLE001 - what was asked is done, and must be settled
+            fields = {
+                "broker": self._name,
+                "reason": str(error) if isinstance(error, BrokerError) else type(error).__name__,
+            }
             log.warning("an answer could not be published", extra={"fields": fields})
 
     def _count(self, what: str) -> None:
@@ -321,7 +387,7 @@ def _delay_s(raw: object) -> float:
     """Read `callback_delay`, in milliseconds; older clients send it as text, or with a sign."""
     try:
         delay_ms = abs(float(raw)) if isinstance(raw, int | float | str) else _DEFAULT_CALLBACK_DELAY_MS
-    except ValueError:
+    except (ValueError, OverflowError):
         delay_ms = _DEFAULT_CALLBACK_DELAY_MS
     # Not a number compares with nothing, and would be waited for no time.
     return min(delay_ms, _LONGEST_CALLBACK_DELAY_MS) / 1000 if delay_ms >= 0 else 0.0

@@ -13,6 +13,8 @@ _LATER = frozenset({NoModemAvailable.code, Busy.code, QuotaUsedUp.code})
 # Every modem refused it: the network may be at fault, or the message.
 _REFUSED = SendFailed.code
 _TRIES_OF_REFUSED = 3
+# Others can be sent while this one cannot: it waits no longer than so, lest it take their place for ever.
+_LONGEST_WAIT_S = 3600.0
 _NEVER = frozenset({BadRequest.code, UnknownModem.code})
 
 
@@ -21,12 +23,28 @@ class Verdict(IntEnum):
 
     DONE = 0  # its outcome is final
     DEAD = 1  # nothing can be done with it, now or later
-    AGAIN = 2  # it was surely not sent, and may be later
+    AGAIN = 2  # it was refused, and is tried here again
+    LATER = 3  # it was surely not sent, and may be later, here or by another device
 
 
-def judge(answer: Answer, tries: int) -> Verdict:
-    """Say what becomes of a message that was worked on so many times."""
-    return max(_judged(one, tries) for one in _each(answer))
+def judge(answer: Answer, tries: int, waited_s: float, *, is_for_one_modem: bool) -> Verdict:
+    """Say what becomes of a message that was worked on so many times.
+
+    Args:
+        answer: What came of it now.
+        tries: How often it was worked on since it was handed over.
+        waited_s: How long ago it was handed over first.
+        is_for_one_modem: Whether its caller named the modem.
+    """
+    each = list(_each(answer))
+    verdict = max(_judged(one, tries) for one in each)
+    if verdict is not Verdict.LATER:
+        return verdict
+    is_alone = is_for_one_modem or any(_code(one) == QuotaUsedUp.code for one in each)
+    if is_alone and waited_s > _LONGEST_WAIT_S:
+        return Verdict.DEAD
+    # Of a list another device would send again what was sent here.
+    return Verdict.AGAIN if any(one.error is None for one in each) else Verdict.LATER
 
 
 def _each(answer: Answer) -> Iterator[Answer]:
@@ -37,7 +55,7 @@ def _each(answer: Answer) -> Iterator[Answer]:
 
 
 def _judged(answer: Answer, tries: int) -> Verdict:
-    code, command = answer.document.get("response_code"), answer.document.get("command")
+    code, command = _code(answer), answer.document.get("command")
     if answer.error is None:
         return Verdict.DONE
     if code == BadRequest.code:
@@ -47,7 +65,11 @@ def _judged(answer: Answer, tries: int) -> Verdict:
     if code in _NEVER:
         return Verdict.DEAD
     if code in _LATER:
-        return Verdict.AGAIN
+        return Verdict.LATER
     if code == _REFUSED:
         return Verdict.AGAIN if tries < _TRIES_OF_REFUSED else Verdict.DEAD
     return Verdict.DONE
+
+
+def _code(answer: Answer) -> object:
+    return answer.document.get("response_code")

@@ -137,8 +137,10 @@ class Repeats:
         with self._journal.lock:
             now = self._clock.boot_s()
             old = self._entries.get(key)
-            if old is not None and now < old.ends_boot_s and is_another:
-                key, old = secrets.token_bytes(len(key)), None
+            if is_another and old is not None and now < old.ends_boot_s:
+                # One that is done gives its place to this one; beside one that is not, this one has no name.
+                key = key if old.progress is Progress.FINISHED else secrets.token_bytes(len(key))
+                old = None
             if old is not None and now < old.ends_boot_s and not _may_begin_anew(old, retry_interrupted):
                 return Earlier(self, old)
             was_cut = old is not None and old.progress in _AFTER_RESTART.values() and now < old.ends_boot_s

@@ -2,6 +2,7 @@
 
 import logging
 import socket
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
@@ -347,8 +348,11 @@ class Gateway:
         """Stop from the top down; what callers wait for may finish, within the longest wait of a caller."""
         log.info("the gateway stops")
         self._stopping = True
-        self._subscribers.stop()
+        # What came from brokers and what callers wait for has the same time to end.
+        ending = threading.Thread(target=self._subscribers.stop, name="stop:subscribers")
+        ending.start()
         self.listeners.stop()
+        ending.join()
         self._control.stop()
         if self._found is not None:
             self._found.stop()

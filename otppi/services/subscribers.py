@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -83,7 +84,8 @@ class Subscribers:
         try:
             return {"works": True, "finding": kind.probe(self._store.get(kind.section)), "detail": ""}
         except BrokerError as error:
-            return {"works": False, "finding": error.trouble.value, "detail": error.detail}
+            told = error.without(self._store.get(kind.section).password)
+            return {"works": False, "finding": told.trouble.value, "detail": told.detail}
 
     def reconnect(self, broker: str) -> dict[str, Any]:
         """Make the connection to a broker anew; what is in hand ends first."""
@@ -161,8 +163,9 @@ class Subscribers:
         ending = {name: self._running[name] for name in names}
         for one in ending.values():
             one.end()
+        until_s = time.monotonic() + self._grace_s()
         for one in ending.values():
-            one.join(self._grace_s())
+            one.join(max(0.0, until_s - time.monotonic()))
         self._running = {name: one for name, one in self._running.items() if name not in ending}
 
     def _settings_changed(self, change: SettingsChanged) -> None:
