@@ -44,7 +44,8 @@ class Connection(Section, key="broker", title="Broker"):
         default="",
         pattern=rf"({TOPIC_PATTERN})?",
         shape=f"{_TOPIC_SHAPE}, or empty",
-        help="Where received messages and delivery reports are published, with their texts; empty for nowhere.",
+        help="Where received messages and delivery reports are published, with their texts; empty for nowhere. What "
+        "comes while the broker is away is in the inbox alone.",
         title="Topic for what is received",
     )
     most_in_hand: int = integer(
