@@ -100,6 +100,10 @@ class _Mqtt:
         self._client = client.Client(client.CallbackAPIVersion.VERSION2, protocol=client.MQTTv5)
         self._client.username_pw_set(USER, PASSWORD)
         self._client.max_inflight_messages_set(1000)
+        # Its own acknowledgements would hold up what it publishes next.
+        self._client.on_socket_open = lambda _, __, line: line.setsockopt(
+            socket.IPPROTO_TCP, socket.TCP_NODELAY, 1
+        )
         self._client.on_message = lambda _, __, message: self._heard.put(message.payload)
         self._client.on_subscribe = lambda *_: subscribed.put(None)
         self._client.on_connect = lambda *_: self._client.subscribe(_ELSEWHERE, 1)
