@@ -3,7 +3,7 @@
 What an application server uses is loaded without the parts of a device, which need not be installed there.
 """
 
-import importlib
+import importlib.util
 import sys
 
 import click
@@ -30,15 +30,15 @@ class _Program(click.Group):
             command: click.Command = getattr(importlib.import_module(module), name)
             return command
         device = self._device()
-        return device.get_command(ctx, cmd_name) if device is not None else None
+        if device is None:
+            ctx.fail(f"{cmd_name}: only the commands for application servers are installed here")
+        return device.get_command(ctx, cmd_name)
 
     def _device(self) -> click.Group | None:
-        try:
-            from otppi.services.cli import main as device
-        except ModuleNotFoundError as error:
-            if (error.name or "").partition(".")[0] == "otppi":
-                raise
-            return None  # installed without the libraries of a device
+        if importlib.util.find_spec("bottle") is None:
+            return None  # one of the libraries that only a device has
+        from otppi.services.cli import main as device
+
         return device
 
 
