@@ -32,7 +32,18 @@ PO, MO = FOLDER / "otppi.po", FOLDER / "otppi.mo"
 
 _KEYWORDS = {"_": None, "N_": None, "words": None, "many": (1, 2)}
 # Layers whose sentences reach people over the pages. What is of the command line or of a protocol is left out.
-_PACKAGES = ("model", "settings", "gateway", "modems", "brokers", "vendors", "system", "services", "wsgi", "lib")
+_PACKAGES = (
+    "model",
+    "settings",
+    "gateway",
+    "modems",
+    "brokers",
+    "vendors",
+    "system",
+    "services",
+    "wsgi",
+    "lib",
+)
 _LEFT_OUT = (
     *(
         "brochure",

@@ -28,7 +28,7 @@ class Trouble(StrEnum):
     TAKEN_OVER = "Another connection with the same client ID has taken this one's place."
     UNTRUSTED = "The certificate of the broker is not trusted: give its CA, or check the name of the host."
     NOT_TLS = "The broker does not speak TLS at that port, or not a version that is safe."
-    NEEDS_TLS = "The broker speaks TLS at that port: switch TLS on."
+    NEEDS_TLS = "The broker speaks TLS at that port: switch SSL on."
     OWN_CERTIFICATE = "The client certificate or its key cannot be used."
     OTHER_PROTOCOL = "Something else listens at that port."
     OTHER_VERSION = "The broker does not speak that version of MQTT: choose the other."

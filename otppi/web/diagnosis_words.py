@@ -130,6 +130,7 @@ _PUT_TOGETHER = (
     N_("udev does not run"),
     N_("voltage"),
     N_("watched by systemd"),
+    N_("{} ({})"),
     N_("{} (asked on {})"),
     N_("{} (asked on {}): {}"),
     N_("{} MiB free"),
