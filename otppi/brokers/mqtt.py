@@ -22,7 +22,6 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
-from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from otppi.brokers.device_name import device_name
 from otppi.brokers.errors import BrokerError, Trouble, from_os
@@ -34,10 +33,12 @@ from otppi.lib.wakeup import Wakeup
 # The library asks after so long a silence and waits as long for an answer: a network that hangs is noticed in 30 s.
 _KEEPALIVE_S = 15
 _LOOK_S = 1.0  # how soon it sees that it must ask
-_FAREWELL_S = 1.0
-# Mosquitto before 2.0.12 hands over any number beyond what may be in hand, and with MQTT 3.1.1 others may as well. Of
-# each that may be in hand so many wait here; the rest is left out, and asked for again.
+_FAREWELL_S = 5.0
+# Mosquitto before 2.0.13 hands over far more than may be in hand, and with MQTT 3.1.1 others may as well. So many wait
+# here for each that may be in hand; the rest is left out, and asked for again.
 _WAITING_FOR_EACH = 100
+# Not every broker takes more at once, and the library does not heed what they say.
+_PUBLISHED_AT_ONCE = 8
 
 # MQTT 5, 2.4: reason codes; the library translates those of MQTT 3.1.1.
 _PROTOCOL_ERROR, _NOT_AUTHORIZED, _KEEP_ALIVE_TIMEOUT = 130, 135, 141
@@ -99,13 +100,14 @@ class MqttLink:
             self._carry_out_orders()
             if self._waiting and len(self._in_hand) < self._most_in_hand:
                 message = self._waiting.popleft()
-                if self.keeps:
+                if message.handle is not None:
                     self._in_hand.add(message.handle)
                 return message
             if self._is_left_out and not self._waiting and not self._in_hand:
                 self._is_left_out = False
                 self._connection.close()
                 self._connection = self._connected()
+                continue  # it may have heard the wakeup
             left_s = until_s - time.monotonic()
             if left_s <= 0:
                 return None
@@ -113,7 +115,7 @@ class MqttLink:
 
     def settle(self, message: Message) -> None:
         """See `Link`."""
-        if self.keeps:
+        if message.handle is not None:
             self._order(lambda: self._acknowledge(message.handle))
 
     def give_back(self, message: Message) -> bool:  # noqa: ARG002 - MQTT has no word for it
@@ -252,7 +254,8 @@ class _Connection:
             with socket.socket(fileno=os.dup(line.fileno())) as rest:
                 self._client.disconnect()
                 line.close()  # if the farewell could not be written at once
-                _wait_for_end(rest)
+                if self._is_in:
+                    _wait_for_end(rest)
         for done in self._publishing.values():
             done.set_exception(error)
         self._publishing.clear()
@@ -268,6 +271,7 @@ class _Connection:
             manual_ack=self._keeps,
         )
         client.connect_timeout = settings.timeout_s
+        client.max_inflight_messages = _PUBLISHED_AT_ONCE
         if settings.username:
             client.username_pw_set(settings.username, settings.password or None)
         client.on_socket_open = self._opened
@@ -304,12 +308,7 @@ class _Connection:
         settings = self._settings
         # With QoS 2 a message would be ours when it is taken, and not when it is sent.
         qos = 1 if settings.is_durable else int(settings.qos)
-        topic = self._filter(settings.topic)
-        if self._is_5:
-            options = SubscribeOptions(qos, retainHandling=SubscribeOptions.RETAIN_DO_NOT_SEND)
-            self._client.subscribe(topic, options=options)
-        else:
-            self._client.subscribe(topic, qos)
+        self._client.subscribe(self._filter(settings.topic), qos)
         self._await(lambda: self._granted is not None)
         reason = self._granted
         if reason is not None and (reason.is_failure or (settings.is_durable and reason.value < qos)):
@@ -353,14 +352,16 @@ class _Connection:
         self._granted = reasons[0]
 
     def _handed_over(self, _: object, __: object, message: paho.MQTTMessage) -> None:
+        number = message.mid if self._keeps and message.qos else None
         if message.retain:
             # It was there before this subscription; it would be sent anew each time one is made.
-            self.acknowledge(message.mid)
+            if number is not None:
+                self.acknowledge(number)
             return
         if message.topic != self._settings.topic:
             # The session is older than this setting: what the broker still has is sent, and nothing more is taken.
             self._client.unsubscribe(self._filter(message.topic))
-        self._heard(Message(body=bytes(message.payload), handle=message.mid, is_redelivered=message.dup))
+        self._heard(Message(body=bytes(message.payload), handle=number, is_redelivered=message.dup))
 
     def _published(self, _: object, __: object, number: int, reason: ReasonCode, ___: object) -> None:
         done = self._publishing.pop(number)
@@ -384,8 +385,9 @@ class _Connection:
             return BrokerError(Trouble.TIMEOUT)
         if reason.value == _PROTOCOL_ERROR:
             return BrokerError(Trouble.OTHER_PROTOCOL)
-        # MQTT 3.1.1 has no word for it, and Mosquitto says that of MQTT 5 since 2.0.15.
-        return BrokerError(Trouble.LOST, "the broker went, or another connection has the same client ID")
+        # MQTT 3.1.1 has no word for being taken over, and Mosquitto says that of MQTT 5 since 2.0.15.
+        hint = "the broker went, or another connection has the same client ID" if self._is_in else ""
+        return BrokerError(Trouble.LOST, hint)
 
 
 class _TlsSocket(ssl.SSLSocket):
@@ -407,6 +409,8 @@ class _TlsSocket(ssl.SSLSocket):
         """See `ssl.SSLSocket`."""
         try:
             return super().recv(buflen, flags)
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise
         except OSError as error:
             self.failure = error
             raise
@@ -416,6 +420,7 @@ def _wait_for_end(line: socket.socket) -> None:
     """Wait until the broker hangs up: then it has read the acknowledgements too, which it could lose before."""
     until_s = time.monotonic() + _FAREWELL_S
     with contextlib.suppress(OSError):
+        line.shutdown(socket.SHUT_WR)
         while (left_s := until_s - time.monotonic()) > 0:
             line.settimeout(left_s)
             if not line.recv(65_536):

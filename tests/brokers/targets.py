@@ -57,6 +57,7 @@ def mqtt(server: Any) -> Target:
         transport=MqttTransport(**_LOGIN, port=server.port),
         name_setting="client_id",
         gives_to_others=False,
+        survives_a_kill=False,
     )
 
 

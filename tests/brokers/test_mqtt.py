@@ -14,7 +14,6 @@ from otppi.brokers.mqtt import open_link, probe
 from otppi.brokers.settings import MqttSettings
 from tests.broker_servers.cable import Cable
 from tests.broker_servers.certificates import certificates
-from tests.broker_servers.redis import RedisServer
 from tests.broker_servers.server import HOST, LIMITED_PASSWORD, LIMITED_USER, PASSWORD, USER
 
 _LIMIT_S = 10.0
@@ -367,20 +366,16 @@ def test_what_keeps_it_from_connecting_is_said(server, version, changes, trouble
         assert PASSWORD not in str(raised.value)
 
 
-def test_a_port_that_is_not_mqtts_is_recognised(server):
+def test_a_port_that_is_not_mqtts_is_recognised(server, redis_server):
     def trouble(**changes):
         with pytest.raises(BrokerError) as raised:
             open_link(section(server, timeout_ms=500, **changes), 2)
         return raised.value.trouble
 
     assert trouble(port=server.tls_port) is Trouble.NEEDS_TLS
-    with RedisServer() as other:
-        assert trouble(port=other.port) is Trouble.TIMEOUT
+    assert trouble(port=redis_server.port) is Trouble.TIMEOUT
     with answering(b"220 mail.example ESMTP\r\n") as port:
         assert trouble(port=port) is Trouble.OTHER_PROTOCOL
-    with Cable(server.port) as cable:
-        cable.hold()
-        assert trouble(port=cable.port) is Trouble.TIMEOUT
 
 
 def test_tls_trusts_the_ca_that_it_is_given_and_shows_its_own_certificate(server):

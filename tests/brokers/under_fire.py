@@ -35,6 +35,7 @@ class Target:
     transport: Transport
     name_setting: str = ""  # what devices must have different of; they are on one machine here
     gives_to_others: bool = True  # what a device has that died; else it waits for that device to come back
+    survives_a_kill: bool = True  # the broker, with what it has confirmed; else it is asked to end
     let_time_pass: Callable[[], None] = lambda: (
         None
     )  # after which a broker gives what a dead device had to others
@@ -86,7 +87,7 @@ def under_fire(
             for moment, what in zip(moments, order, strict=True):
                 if not _reached(service, moment, began_s, is_durable):
                     break
-                _strike(what, service, target.server, cable, chance)
+                _strike(what, service, target, cable, chance)
             for one in handed_over:
                 one.result()
         _wait_for_all(service, count, is_durable)
@@ -115,14 +116,14 @@ def _insist(publisher: Publisher, number: int) -> None:
             return
 
 
-def _strike(what: str, service: Service, server: BrokerServer, cable: Cable, chance: random.Random) -> None:
+def _strike(what: str, service: Service, target: Target, cable: Cable, chance: random.Random) -> None:
     match what:
         case "gateway":
             service.kill()
             service.start()
         case "broker":
-            server.kill()
-            server.start()
+            (target.server.kill if target.survives_a_kill else target.server.stop)()
+            target.server.start()
         case "cable":
             (cable.hold if chance.random() < 0.5 else cable.hold_answers)()
             time.sleep(chance.random() * 0.3)

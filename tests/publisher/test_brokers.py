@@ -288,7 +288,7 @@ def test_the_port_of_openwire_is_recognised(activemq_server, activemq):
 
 
 def test_a_password_is_not_sent_in_the_clear_to_a_port_of_tls(stomp):
-    with pytest.raises(CannotConnect, match="switch TLS on"):
+    with pytest.raises(CannotConnect, match="switch SSL on"):
         stomp.publisher(port=stomp.tls_port, limits=Limits(connect_s=0.5, answer_s=1)).send_sms(
             "081200000001", TEXT
         )
