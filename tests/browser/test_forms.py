@@ -198,7 +198,12 @@ ITEMS = {
     ),
     "vendor_routes": Item(
         new="/vendors/new",
-        first={"name": "Cadangan <b>", "url": "https://sms.example.com:20003", "account": "toko", "active": ""},
+        first={
+            "name": "Cadangan <b>",
+            "url": "https://sms.example.com:20003",
+            "account": "toko",
+            "active": "",
+        },
         wrong=("prefixes", "0812"),
         change=("in_flight", "2"),
         name="Cadangan <b>",
