@@ -1,10 +1,9 @@
-import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests import needs
+from tests import needs, ports
 from tests.gateway_under_test import GatewayUnderTest
 
 pytest_plugins = ["tests.broker_servers.fixtures"]
@@ -48,12 +47,7 @@ def clock() -> FakeClock:
 
 @pytest.fixture(scope="session")
 def free_port() -> Callable[[], int]:
-    def find() -> int:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            return probe.getsockname()[1]
-
-    return find
+    return ports.free_port
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from otppi.gateway.accounts import ApiUser
 from otppi.gateway.otp import OtpSettings
 from otppi.gateway.policy import SmsSettings
 from otppi.lib.clock import SystemClock
+from otppi.lib.passwords import hash_password
 from otppi.model.ports import Stick
 from otppi.modems.settings import ModemSettings
 from otppi.services.ending import Ending
@@ -30,6 +31,8 @@ from otppi.system.clock.keeper import ClockKeeper
 from otppi.web.settings import AdminSettings
 
 USER, PASSWORD = "shop", "correct horse battery"
+# To hash it anew for each gateway would take as long as all the rest of its start.
+_STORED_PASSWORD = hash_password(PASSWORD)
 AUTHORIZATION = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
 
 
@@ -143,7 +146,7 @@ class GatewayUnderTest:
             if (settings := self.brokers.get(kind.section.key)) is not None:
                 store.update(kind.section, {"enabled": True, "reconnect_delay_ms": 100, **settings})
         if USER not in store.items(ApiUser):
-            store.put(ApiUser, USER, {"password": PASSWORD})
+            store.put(ApiUser, USER, {"password": _STORED_PASSWORD})
         for one in self.modems:
             store.put(
                 ModemSettings,

@@ -4,23 +4,23 @@ All work on the connection is done on the thread that calls `receive`: pika's co
 others hand their work over to it.
 """
 
+import contextlib
 import logging
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any, TypeVar
 
 import pika
 from pika import exceptions
 from pika.adapters.blocking_connection import BlockingChannel
+from pika.adapters.utils.connection_workflow import AMQPConnectorStackTimeout
 
 from otppi.brokers.errors import BrokerError, Trouble, from_os
 from otppi.brokers.link import ANSWER_LIFE_S, DEAD_LIFE_S, Message
-from otppi.brokers.reach import reach
+from otppi.brokers.reach import context_for, reach
 from otppi.brokers.settings import AmqpSettings
-from otppi.brokers.tls import client_context
 
 # Of a connection that fails it says in six lines what the subscriber says in one.
 logging.getLogger("pika").setLevel(logging.CRITICAL)
@@ -30,6 +30,8 @@ _PERSISTENT, _TRANSIENT = 2, 1
 # A queue that we made for answers is taken away when the last answer in it has died.
 _ANSWERS_GONE_S = 2 * ANSWER_LIFE_S
 _MOST_ANSWER_QUEUES = 200
+_LOOKED_AT = 10  # of them, for one that is not needed any more
+_LEAVE_S = 2.0  # for the last that is said before the line is cut
 
 # AMQP 0-9-1, 1.2: reply codes.
 _ACCESS_REFUSED, _NOT_FOUND, _PRECONDITION_FAILED, _NOT_ALLOWED = 403, 404, 406, 530
@@ -39,21 +41,12 @@ T = TypeVar("T")
 
 def parameters(settings: AmqpSettings, name: str = "otppi") -> pika.ConnectionParameters:
     """Return how a connection is made; raises BrokerError for certificates that cannot be used."""
-    tls = None
-    if settings.tls:
-        context = client_context(
-            ca_pem=settings.ca_certificate,
-            certificate_pem=settings.client_certificate,
-            key_pem=settings.client_key,
-            verify=settings.tls_verify,
-        )
-        tls = pika.SSLOptions(context, settings.host)
     return pika.ConnectionParameters(
         host=settings.host,
         port=settings.port,
         virtual_host=settings.virtual_host,
         credentials=pika.PlainCredentials(settings.username, settings.login_password),
-        ssl_options=tls,
+        ssl_options=pika.SSLOptions(context_for(settings), settings.host) if settings.tls else None,
         heartbeat=_HEARTBEAT_S,
         socket_timeout=settings.timeout_s,
         stack_timeout=settings.timeout_s,
@@ -68,7 +61,7 @@ def connect(settings: AmqpSettings, name: str = "otppi") -> pika.BlockingConnect
     try:
         return pika.BlockingConnection(parameters(settings, name))
     except (exceptions.AMQPError, OSError) as error:
-        raise _translated(error) from error
+        raise translated(error) from error
 
 
 def probe(settings: AmqpSettings) -> str:
@@ -78,10 +71,10 @@ def probe(settings: AmqpSettings) -> str:
         waiting = connection.channel().queue_declare(settings.topic, passive=True).method.message_count
     except exceptions.ChannelClosedByBroker as error:
         if error.reply_code != _NOT_FOUND:
-            raise _translated(error) from error
+            raise translated(error) from error
         return "The broker let this device in. The queue is not there yet and will be made."
     except exceptions.AMQPError as error:
-        raise _translated(error) from error
+        raise translated(error) from error
     finally:
         _close(connection)
     return f"The broker let this device in. Messages that wait in the queue: {waiting}."
@@ -103,9 +96,11 @@ class AmqpLink:
         self._inbox: deque[Message] = deque()
         self._is_closed = False
         self._is_cancelled = False
-        self._answer_queues: OrderedDict[str, tuple[float, bool]] = (
+        self._counts_deliveries = False  # as quorum queues do
+        self._orders: deque[Callable[[], None]] = deque()
+        self._answer_queues: OrderedDict[str, float] = (
             OrderedDict()
-        )  # used last, and whether ours
+        )  # that we made, and when they were used last
         self._connection = connect(settings)
         try:
             self._declare(settings.topic)
@@ -116,7 +111,7 @@ class AmqpLink:
             channel.basic_consume(settings.topic, self._came)
         except exceptions.AMQPError as error:
             _close(self._connection)
-            raise _translated(error) from error
+            raise translated(error) from error
 
     def receive(self, timeout_s: float) -> Message | None:
         """See `Link`."""
@@ -125,9 +120,11 @@ class AmqpLink:
                 self._connection.process_data_events(timeout_s)
             self._drop_old_answer_queues()
         except (exceptions.AMQPError, OSError) as error:
-            raise _translated(error) from error
+            raise translated(error) from error
         if self._is_cancelled:
             raise BrokerError(Trouble.NO_QUEUE, "it was deleted")
+        if not self._channel.is_open:
+            raise BrokerError(Trouble.LOST, "the broker closed the channel")
         return self._inbox.popleft() if self._inbox else None
 
     def settle(self, message: Message) -> None:
@@ -136,17 +133,20 @@ class AmqpLink:
 
     def give_back(self, message: Message) -> bool:
         """See `Link`."""
+        if self._counts_deliveries:
+            return False  # it would count as an attempt, and too many of them make a dead letter
         self._later(lambda: self._channel.basic_nack(message.handle, requeue=True))
         return True
 
     def bury(self, message: Message, reason: str) -> bool:
         """See `Link`."""
+        if self._is_closed:
+            return False
 
         def bury() -> None:
             dead = self._settings.dead_topic
             self._publishing.queue_declare(dead, durable=True)
             self._send(dead, message.body, DEAD_LIFE_S, _PERSISTENT, {"x-otppi-reason": reason[:200]})
-            self._channel.basic_ack(message.handle)
 
         self._now(bury)
         return True
@@ -155,19 +155,34 @@ class AmqpLink:
         """See `Link`; to the queue of that name, which is made as OTP-Publisher makes it if it is not there."""
 
         def publish() -> None:
-            self._make_answer_queue(topic)
-            self._send(topic, body, ANSWER_LIFE_S, _TRANSIENT)
+            try:
+                self._send(topic, body, ANSWER_LIFE_S, _TRANSIENT)
+            except exceptions.UnroutableError:
+                self._make_answer_queue(topic)
+                self._send(topic, body, ANSWER_LIFE_S, _TRANSIENT)
+            if topic in self._answer_queues:
+                self._note_use(topic)
 
         self._now(publish)
 
     def close(self) -> None:
         """See `Link`."""
+        if self._is_closed:
+            return
         self._is_closed = True
-        _close(self._connection)
+        _close(self._connection, self._say_the_last)
+
+    def _say_the_last(self) -> None:
+        while self._orders:
+            with contextlib.suppress(exceptions.AMQPError, OSError):
+                self._do_orders()
+        for queue in list(self._answer_queues):
+            self._drop_answer_queue(queue)
 
     def _came(self, _: BlockingChannel, method: Any, properties: pika.BasicProperties, body: bytes) -> None:  # noqa: ANN401 - pika's
         headers = properties.headers or {}
-        count = headers.get("x-delivery-count", 0)  # of quorum queues
+        count = headers.get("x-delivery-count")
+        self._counts_deliveries |= count is not None
         self._inbox.append(
             Message(
                 body=body,
@@ -187,7 +202,7 @@ class AmqpLink:
             with self._connection.channel() as channel:
                 channel.queue_declare(queue, durable=self._settings.is_durable)
         except exceptions.ChannelClosedByBroker as error:
-            is_otherwise_durable = "'durable'" in error.reply_text and self._settings.is_durable
+            is_otherwise_durable = "arg 'durable'" in error.reply_text and self._settings.is_durable
             if error.reply_code not in (_ACCESS_REFUSED, _PRECONDITION_FAILED) or is_otherwise_durable:
                 raise
             try:
@@ -203,33 +218,37 @@ class AmqpLink:
         return channel
 
     def _make_answer_queue(self, queue: str) -> None:
-        known = self._answer_queues.pop(queue, None)
-        is_ours = known[1] if known is not None else False
-        if known is None:
-            try:
-                self._publishing.queue_declare(queue, passive=True)
-            except exceptions.ChannelClosedByBroker as error:
-                if error.reply_code != _NOT_FOUND:
-                    raise
-                self._publishing = self._publishing_channel()
-                is_ours = True
-        if is_ours:
-            # Exactly as the client declares it: with anything else it would be refused.
-            self._publishing.queue_declare(queue, durable=True, exclusive=False, auto_delete=False)
-        self._answer_queues[queue] = (time.monotonic(), is_ours)
+        if len(self._answer_queues) >= _MOST_ANSWER_QUEUES:
+            for one in list(self._answer_queues)[:_LOOKED_AT]:
+                self._drop_answer_queue(one)
+        if len(self._answer_queues) >= _MOST_ANSWER_QUEUES:
+            raise BrokerError(Trouble.UNHEARD, "too many answers wait that nobody takes")
+        # Exactly as the client declares it: with anything else it would be refused.
+        self._publishing.queue_declare(queue, durable=True, exclusive=False, auto_delete=False)
+        self._answer_queues[queue] = time.monotonic()
+
+    def _note_use(self, queue: str) -> None:
+        self._answer_queues[queue] = time.monotonic()
+        self._answer_queues.move_to_end(queue)
 
     def _drop_old_answer_queues(self) -> None:
         while self._answer_queues:
-            queue, (used_s, is_ours) = next(iter(self._answer_queues.items()))
-            is_old = time.monotonic() - used_s > _ANSWERS_GONE_S
-            if not is_old and len(self._answer_queues) <= _MOST_ANSWER_QUEUES:
+            queue, used_s = next(iter(self._answer_queues.items()))
+            if time.monotonic() - used_s <= _ANSWERS_GONE_S:
                 return
-            del self._answer_queues[queue]
-            if is_ours and is_old:
-                try:
-                    self._publishing.queue_delete(queue, if_unused=True, if_empty=True)
-                except exceptions.ChannelClosedByBroker:
-                    self._publishing = self._publishing_channel()  # it is in use after all
+            self._drop_answer_queue(queue)
+
+    def _drop_answer_queue(self, queue: str) -> None:
+        """Take away one that we made, unless somebody uses it."""
+        try:
+            found = self._publishing.queue_declare(queue, passive=True).method
+            if found.message_count or found.consumer_count:
+                self._note_use(queue)
+                return
+            self._publishing.queue_delete(queue, if_unused=True, if_empty=True)
+        except exceptions.ChannelClosedByBroker:
+            self._publishing = self._publishing_channel()  # it is gone, or in use after all
+        del self._answer_queues[queue]
 
     def _send(
         self, queue: str, body: bytes, life_s: float, mode: int, headers: dict[str, str] | None = None
@@ -244,60 +263,82 @@ class AmqpLink:
 
     def _later(self, do: Callable[[], None]) -> None:
         """Have something done on the thread of the connection."""
+        if self._is_closed:
+            return  # what was not settled comes again
+        self._orders.append(do)
+        with contextlib.suppress(exceptions.ConnectionWrongStateError):
+            self._connection.add_callback_threadsafe(self._do_orders)
 
-        def unless_closed() -> None:
-            if not self._is_closed:
-                do()
-
-        try:
-            self._connection.add_callback_threadsafe(unless_closed)
-        except exceptions.ConnectionWrongStateError:
-            return  # closed: what was not settled comes again
+    def _do_orders(self) -> None:
+        while self._orders:
+            self._orders.popleft()()
 
     def _now(self, do: Callable[[], T]) -> T:
         """Have something done on the thread of the connection and wait for it."""
+        if self._is_closed:
+            raise BrokerError(Trouble.LOST)
         done: Future[T] = Future()
 
         def run() -> None:
+            if not done.set_running_or_notify_cancel():
+                return  # who wanted it has given up
             try:
                 done.set_result(do())
             except exceptions.ChannelClosedByBroker as error:
                 done.set_exception(error)
                 self._publishing = self._publishing_channel()
-            except exceptions.AMQPError as error:
+            except (exceptions.AMQPError, OSError, BrokerError) as error:
                 done.set_exception(error)
 
         self._later(run)
         try:
             return done.result(self._settings.timeout_s)
-        except exceptions.AMQPError as error:
-            raise _translated(error) from error
-        except FutureTimeoutError:
-            raise BrokerError(Trouble.TIMEOUT) from None
+        except (exceptions.AMQPError, OSError) as error:
+            done.cancel()
+            raise translated(error) from error
 
 
-def _close(connection: pika.BlockingConnection) -> None:
-    try:
+def _close(connection: pika.BlockingConnection, farewell: Callable[[], None] = lambda: None) -> None:
+    """Say what is left to be said and hang up; the line is cut when that lasts too long."""
+    with contextlib.suppress(Exception):
+        # pika has no other way to hang up on a broker that says nothing: each of its calls waits without end.
+        connection._impl._adapter_call_later(_LEAVE_S, connection._impl._adapter_disconnect_stream)
+    with contextlib.suppress(Exception):
+        farewell()
+    with contextlib.suppress(Exception):
         if connection.is_open:
             connection.close()
-    except (exceptions.AMQPError, OSError):
-        return  # it is gone all the same
+    with contextlib.suppress(Exception):
+        connection._cleanup()  # which it forgets when the line is cut meanwhile
 
 
-def _translated(error: BaseException) -> BrokerError:
-    match error:
+def translated(error: BaseException | str) -> BrokerError:
+    """Return what an error of pika, or the words that it has instead of one, is for the owner."""
+    if isinstance(error, str):
+        return BrokerError(Trouble.LOST, error[:200])
+    match _innermost(error):
         case exceptions.ProbableAuthenticationError():
             return BrokerError(Trouble.LOGIN)
         case exceptions.ProbableAccessDeniedError():
             return BrokerError(Trouble.NO_VHOST)
-        case exceptions.ChannelClosedByBroker() | exceptions.ConnectionClosedByBroker():
-            return _refusal(error.reply_code, error.reply_text)
+        case exceptions.ChannelClosedByBroker() | exceptions.ConnectionClosedByBroker() as closed:
+            return _refusal(closed.reply_code, closed.reply_text)
         case exceptions.UnroutableError():
             return BrokerError(Trouble.NO_QUEUE)
         case exceptions.IncompatibleProtocolError():
             return BrokerError(Trouble.OTHER_PROTOCOL)
-        case _:
-            return from_os(error)
+        case AMQPConnectorStackTimeout() | exceptions.ConnectionOpenAborted():
+            return BrokerError(Trouble.TIMEOUT)
+        case other:
+            return from_os(other)
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """Return what happened, out of what pika wraps around it: for each address that it tried, and each layer."""
+    inner = (
+        getattr(error, "exception", None) or (getattr(error, "exceptions", None) or error.args or (None,))[-1]
+    )
+    return _innermost(inner) if isinstance(inner, BaseException) else error
 
 
 def _refusal(code: int, text: str) -> BrokerError:

@@ -10,7 +10,7 @@ import ssl
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -32,7 +32,7 @@ _LOOK_EVERY_S = 10.0
 _ABANDONED_S = 60.0
 # What this device has given back is for others first.
 _OTHERS_FIRST_S = 15.0
-_MOST_PENDING = 1_000
+_MOST_PENDING = 1_000  # at one look
 _MOST_DEAD = 10_000
 
 # A publisher in PHP asks first and listens afterwards.
@@ -47,7 +47,7 @@ def probe(settings: RedisSettings) -> str:
         return let_in
     link = _RedisLink(settings)
     try:
-        with _translated():
+        with _translating():
             # Settles nothing; but who may not settle is told so.
             link.client.xack(settings.topic, settings.group, "0-1")
             return f"{let_in} Messages in the stream: {link.client.xlen(settings.topic)}."
@@ -71,7 +71,7 @@ class _RedisLink:
         self._reader = self._pool.make_connection()
         self.client = redis.Redis(connection_pool=self._pool)
         try:
-            with _translated():
+            with _translating():
                 self._reader.send_command("PING")
                 self._reader.read_response()
         except BrokerError as error:
@@ -83,7 +83,7 @@ class _RedisLink:
         is_for_caller = topic != self._settings.received_topic
         until_s = time.monotonic() + (_LISTENER_LATE_S if is_for_caller else 0.0)
         while not self._closed.is_set():
-            with _translated():
+            with _translating():
                 if self.client.publish(topic, body):
                     return
             if time.monotonic() >= until_s:
@@ -94,9 +94,11 @@ class _RedisLink:
     def close(self) -> None:
         """See `Link`."""
         self._closed.set()
-        self._reader.disconnect()
-        # What others are about to say on theirs may still be said.
-        self._pool.disconnect(inuse_connections=False)
+        with contextlib.suppress(Exception):
+            self._reader.disconnect()
+        with contextlib.suppress(Exception):
+            # What others are about to say on theirs may still be said.
+            self._pool.disconnect(inuse_connections=False)
 
 
 class ChannelLink(_RedisLink):
@@ -109,7 +111,7 @@ class ChannelLink(_RedisLink):
         super().__init__(settings)
         self._heartbeat = Heartbeat(settings.timeout_s)
         try:
-            with _translated():
+            with _translating():
                 self._reader.send_command("SUBSCRIBE", settings.topic)
                 self._reader.read_response()
         except BrokerError:
@@ -119,7 +121,7 @@ class ChannelLink(_RedisLink):
     def receive(self, timeout_s: float) -> Message | None:
         """See `Link`."""
         until_s = time.monotonic() + timeout_s
-        with _translated():
+        with _translating():
             while self._reader.can_read(max(until_s - time.monotonic(), 0)):
                 reply = self._reader.read_response()
                 self._heartbeat.heard()
@@ -171,9 +173,10 @@ class StreamLink(_RedisLink):
         self._next_of_mine: bytes | None = b"0"  # what we had before we connected comes first
         self._reply_due_s: float | None = None  # while a request is under way
         self._look_due_s = 0.0
+        self._look_from: bytes = b"-"
         self._is_ours_alone = False
         try:
-            with _translated():
+            with _translating():
                 self._join()
         except BrokerError:
             self.close()
@@ -182,7 +185,7 @@ class StreamLink(_RedisLink):
     def receive(self, timeout_s: float) -> Message | None:
         """See `Link`."""
         until_s = time.monotonic() + timeout_s
-        with _translated():
+        with _translating():
             while not self._inbox:
                 try:
                     if not self._is_next_there(max(until_s - time.monotonic(), 0)):
@@ -200,7 +203,7 @@ class StreamLink(_RedisLink):
         entry: _Entry = message.handle
         settings = self._settings
         try:
-            with _translated(), self.client.pipeline(transaction=False) as settling:
+            with _translating(), self.client.pipeline(transaction=False) as settling:
                 settling.xack(settings.topic, settings.group, entry.id)
                 if self._is_ours_alone:
                     settling.xdel(settings.topic, entry.id)
@@ -215,7 +218,7 @@ class StreamLink(_RedisLink):
         if self._closed.is_set():
             return True
         try:
-            with _translated(), self._owning:
+            with _translating(), self._owning:
                 # It did no harm here, so it counts as if it had never been handed over.
                 abandoned = {"idle": _ms(_ABANDONED_S), "retrycount": 0, "justid": True}
                 self._claim(self._given_back_by_me, [entry.id], **abandoned)
@@ -232,12 +235,10 @@ class StreamLink(_RedisLink):
             reason = f"it has no field {_FIELD.decode()}"
         fields: dict[Any, Any] = {**entry.fields, b"reason": reason[:200].encode()}
         if self._closed.is_set():
-            return True
-        # Not in one transaction with the settling: that would go on where the first of it fails.
-        with _translated():
+            return False
+        with _translating():
             self.client.xadd(dead, fields, maxlen=_MOST_DEAD)
             self.client.expire(dead, int(DEAD_LIFE_S))
-        self.settle(message)
         return True
 
     def _join(self) -> None:
@@ -310,7 +311,7 @@ class StreamLink(_RedisLink):
             with self.client.pipeline(transaction=False) as looking:
                 looking.xinfo_groups(self._settings.topic)
                 self._pending(looking, "-", "+", self._me)
-                self._pending(looking, "-", "+")
+                self._pending(looking, self._look_from, "+")
                 groups, mine, everybodys = _results(looking)
             if kept := [one["message_id"] for one in mine if one["message_id"] in self._in_hand]:
                 self._claim(self._me, kept, justid=True)
@@ -319,13 +320,18 @@ class StreamLink(_RedisLink):
         if self._next_of_mine is None:
             self._take_over(everybodys)
 
-    def _take_over(self, pending: Iterable[Mapping[str, Any]]) -> None:
+    def _take_over(self, pending: Sequence[Mapping[str, Any]]) -> None:
         abandoned = {
             one["message_id"]: one["times_delivered"] + 1
             for one in pending
             if one["message_id"] not in self._in_hand and self._is_abandoned(one)
         }
-        wanted = list(abandoned)[: self._room()]
+        wanted = list(abandoned)[: max(self._room(), 0)]
+        # What waits, or what nobody can do anything with, must not hide for ever what is newer.
+        if len(wanted) == len(abandoned):
+            self._look_from = _behind(pending[-1]["message_id"]) if len(pending) == _MOST_PENDING else b"-"
+        elif wanted:
+            self._look_from = _behind(wanted[-1])
         if wanted:
             # Of several devices that want it one is the first, and then it is not abandoned any more.
             claimed = self._claim(self._me, wanted, min_idle_time=_ms(_ABANDONED_S))
@@ -409,6 +415,12 @@ def _paired(flat: Sequence[bytes]) -> dict[bytes, bytes]:
     return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
+def _behind(id: bytes) -> bytes:
+    # As a range that leaves its beginning out, which Redis 5 does not have.
+    milliseconds, number = id.split(b"-")
+    return b"%b-%d" % (milliseconds, int(number) + 1)
+
+
 def _ms(duration_s: float) -> int:
     return int(duration_s * 1000)
 
@@ -427,14 +439,15 @@ def _explained(error: BrokerError, settings: RedisSettings) -> BrokerError:
 
 
 @contextlib.contextmanager
-def _translated() -> Iterator[None]:
+def _translating() -> Iterator[None]:
     try:
         yield
     except exceptions.RedisError as error:
-        raise _trouble(error) from error
+        raise translated(error) from error
 
 
-def _trouble(error: exceptions.RedisError) -> BrokerError:
+def translated(error: exceptions.RedisError) -> BrokerError:
+    """Return what an error of the library is for the owner."""
     # Of a command that is unknown it repeats what came with it.
     text = str(error).partition(", with args")[0][:200]
     match error:

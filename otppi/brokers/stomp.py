@@ -7,6 +7,7 @@ import secrets
 import socket
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import stomp
@@ -14,9 +15,9 @@ from stomp.exception import StompException
 
 from otppi.brokers.errors import BrokerError, Trouble, from_os
 from otppi.brokers.link import ANSWER_LIFE_S, DEAD_LIFE_S, Message
-from otppi.brokers.reach import reach
+from otppi.brokers.reach import context_for, reach
 from otppi.brokers.settings import ActiveMqSettings, StompSettings
-from otppi.brokers.tls import as_file, client_context
+from otppi.brokers.tls import as_file
 
 # Of a connection that fails it says in several lines what the subscriber says in one, and frames at the level debug.
 logging.getLogger("stomp.py").setLevel(logging.CRITICAL)
@@ -28,6 +29,9 @@ _SUBSCRIPTION = "otppi"
 _LISTEN_S = 0.5  # for what a server says of itself when a client comes
 _TLS_ALERT = b"\x15\x03"  # RFC 8446, 5.1
 _RABBIT = "rabbitmq"
+_LEAVE_S = 2.0
+# The library takes its parts away while others still use them.
+_GONE = (StompException, OSError, AttributeError, ValueError)
 
 
 def open_link(settings: Settings, most_in_hand: int) -> "StompLink":
@@ -61,6 +65,7 @@ class StompLink:
         self._asking = threading.Lock()
         self._receipt = ""
         self._is_closed = False
+        self._hung_up = threading.Event()
         reach(settings.host, settings.port, settings.timeout_s)
         with contextlib.ExitStack() as files:
             self._connection = connection = _connection(settings, files)
@@ -89,16 +94,15 @@ class StompLink:
         headers: dict[str, Any] = {}
         if self.keeps:
             headers = {"prefetch-count": most_in_hand, "activemq.prefetchSize": most_in_hand}
-        with self._asking:
-            receipt = self._new_receipt()
-            self._connection.subscribe(
+        self._ask(
+            lambda receipt: self._connection.subscribe(
                 self._destination(self._settings.topic),
                 _SUBSCRIPTION,
                 "client-individual" if self.keeps else "auto",
                 headers,
                 receipt=receipt,
             )
-            self._await_answer()
+        )
 
     def receive(self, timeout_s: float) -> Message | None:
         """See `Link`."""
@@ -113,24 +117,28 @@ class StompLink:
     def settle(self, message: Message) -> None:
         """See `Link`."""
         if self.keeps:
-            with contextlib.suppress(StompException, OSError):
+            with contextlib.suppress(*_GONE):
                 self._connection.ack(message.handle)
 
     def give_back(self, message: Message) -> bool:
         """See `Link`; what ActiveMQ is given back goes to its dead letters."""
         if _RABBIT not in self.server.lower():
             return False
-        with contextlib.suppress(StompException, OSError):
+        with contextlib.suppress(*_GONE):
             self._connection.nack(message.handle)
         return True
 
     def bury(self, message: Message, reason: str) -> bool:
         """See `Link`."""
-        if not self.keeps:
+        if not self.keeps or self._is_closed:
             return False
-        headers = {"persistent": "true", "x-otppi-reason": reason[:200]}
+        headers = {
+            "persistent": "true",
+            "x-otppi-reason": reason[:200],
+            # Without it the frame would end where there is a zero in the message, and what follows be a frame too.
+            "content-length": str(len(message.body)),
+        }
         self._send(self._destination(self._settings.dead_topic), message.body, headers, DEAD_LIFE_S)
-        self.settle(message)
         return True
 
     def publish(self, topic: str, body: bytes) -> None:
@@ -141,11 +149,20 @@ class StompLink:
     def close(self) -> None:
         """See `Link`."""
         self._is_closed = True
-        with contextlib.suppress(StompException, OSError):
+        transport = self._connection.transport
+        # The library waits without end: for room to write, and with TLS for the broker to take leave as well.
+        cutting = threading.Timer(_LEAVE_S, _cut, [transport.socket])
+        cutting.daemon = True
+        cutting.start()
+        with contextlib.suppress(Exception):
             if self._connection.is_connected():
                 self._connection.disconnect()
-        self._connection.transport.disconnect_socket()
-        self._connection.transport.stop()
+                self._hung_up.wait(_LEAVE_S)  # then the broker has read what was said before
+        with contextlib.suppress(Exception):
+            transport.disconnect_socket()
+        with contextlib.suppress(Exception):
+            transport.stop()
+        cutting.cancel()
 
     def on_connected(self, frame: Any) -> None:  # noqa: ANN401 - the library's, as all that follow
         """Called on the library's thread, as are the others."""
@@ -173,9 +190,7 @@ class StompLink:
 
     def on_error(self, frame: Any) -> None:  # noqa: ANN401
         """The broker refused something, and hangs up."""
-        title, text = frame.headers.get("message", ""), str(frame.body or "").strip().partition("\n")[0]
-        words = title if not text or text.startswith(title) else f"{title}: {text}"
-        self._fail(BrokerError(_trouble_of(words.lower()), words[:200]))
+        self._fail(BrokerError(*refusal(frame)))
 
     def on_heartbeat_timeout(self) -> None:
         """The broker has been silent for too long."""
@@ -183,6 +198,7 @@ class StompLink:
 
     def on_disconnected(self) -> None:
         """The connection ended."""
+        self._hung_up.set()
         self._fail(BrokerError(Trouble.LOST))
 
     def _fail(self, error: BrokerError) -> None:
@@ -198,13 +214,19 @@ class StompLink:
         expiry = {"expiration": str(life_ms)}  # RabbitMQ counts from the arrival
         if _RABBIT not in self.server.lower():
             expiry = {"expires": str(int(time.time() * 1000) + life_ms)}
+        self._ask(
+            lambda receipt: self._connection.send(
+                destination, body, "application/json", {**headers, **expiry}, receipt=receipt
+            )
+        )
+
+    def _ask(self, ask: Callable[[str], None]) -> None:
+        """Have the broker do something, and wait until it says that it has."""
         with self._asking:
             receipt = self._new_receipt()
             try:
-                self._connection.send(
-                    destination, body.decode(), "application/json", {**headers, **expiry}, receipt=receipt
-                )
-            except (StompException, OSError) as error:
+                ask(receipt)
+            except _GONE as error:
                 raise from_os(error) from error
             self._await_answer()
 
@@ -238,7 +260,7 @@ def _connection(settings: Settings, files: contextlib.ExitStack) -> stomp.Connec
         auto_content_length=False,
     )
     if settings.tls:
-        _context(settings)  # raises for what cannot be used; the library would hide the reason
+        context_for(settings)  # raises for what cannot be used; the library would hide the reason
         pems = (settings.ca_certificate, settings.client_certificate, settings.client_key)
         ca, certificate, key = (files.enter_context(as_file(pem)) if pem else None for pem in pems)
         connection.set_ssl(
@@ -251,13 +273,19 @@ def _connection(settings: Settings, files: contextlib.ExitStack) -> stomp.Connec
     return connection
 
 
-def _context(settings: Settings) -> Any:  # noqa: ANN401 - of the ssl module
-    return client_context(
-        ca_pem=settings.ca_certificate,
-        certificate_pem=settings.client_certificate,
-        key_pem=settings.client_key,
-        verify=settings.tls_verify,
-    )
+def _cut(line: socket.socket | None) -> None:
+    with contextlib.suppress(OSError):
+        if line is not None:
+            line.shutdown(socket.SHUT_RDWR)
+
+
+def refusal(frame: Any) -> tuple[Trouble, str]:  # noqa: ANN401 - the library's
+    """Return what an ERROR frame says."""
+    body = frame.body or ""
+    body = body.decode(errors="replace") if isinstance(body, bytes) else body
+    title, text = frame.headers.get("message", ""), body.strip().partition("\n")[0]
+    words = title if not text or text.startswith(title) else f"{title}: {text}"
+    return _trouble_of(words.lower()), words[:200]
 
 
 def _trouble_of(words: str) -> Trouble:
@@ -284,7 +312,7 @@ def _why(settings: Settings) -> BrokerError | None:
         if settings.tls:
             with (
                 _plain(settings) as plain,
-                _context(settings).wrap_socket(plain, server_hostname=settings.host),
+                context_for(settings).wrap_socket(plain, server_hostname=settings.host),
             ):
                 return None
     except OSError as error:

@@ -348,8 +348,10 @@ class Subscriber:
         except BrokerError as error:
             fields = {"broker": self._name, "reason": str(error)}
             log.error("a dead letter could not be kept", extra={"fields": fields})  # noqa: TRY400
+            if link is not self._link:
+                return  # it comes again
             if error.trouble in _UNSURE:
-                self._broken = error  # it comes again
+                self._broken = error  # and so does it on the next connection
                 return
             # Where the broker refuses it, it would be in hand for ever and take the place of others.
         link.settle(message)

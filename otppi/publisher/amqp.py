@@ -4,7 +4,7 @@ import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from otppi.brokers.errors import BrokerError, Trouble, from_os
+from otppi.brokers.errors import BrokerError, Trouble
 from otppi.publisher.errors import MissingQueue, Refused
 from otppi.publisher.transport import BrokerTransport, Credentials, Document, Stage, as_answer, translated
 
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from pika.spec import Basic
 
 _PERSISTENT = 2
-# AMQP 0-9-1, 1.2: reply codes.
-_ACCESS_REFUSED, _NOT_FOUND, _PRECONDITION_FAILED, _NOT_ALLOWED = 403, 404, 406, 530
 _LEAVE_S = 1.0  # for taking leave of a broker that has done its part
 
 
@@ -189,47 +187,15 @@ class _Errand:
     def _on_channel_closed(self, _: object, reason: Exception) -> None:
         from pika import exceptions
 
+        from otppi.brokers.amqp import translated as broker_error
+
         if isinstance(reason, exceptions.ChannelClosedByBroker) and not self._is_taken:
             self._stage.was_handed_over = False  # a broker that closes a channel has refused what came last
-        self._leave(_translated(reason))
+        self._leave(broker_error(reason))
 
     def _on_end(self, _: object, reason: Exception | str) -> None:
+        from otppi.brokers.amqp import translated as broker_error
+
         if not self._is_ending:
-            self._error = _translated(reason)
+            self._error = broker_error(reason)
         self._loop.stop()
-
-
-def _translated(reason: Exception | str) -> Exception:
-    from pika import exceptions
-    from pika.adapters.utils.connection_workflow import AMQPConnectorStackTimeout
-
-    if isinstance(reason, str):
-        return BrokerError(Trouble.LOST, reason[:200])
-    match _innermost(reason):
-        case exceptions.ProbableAuthenticationError():
-            return BrokerError(Trouble.LOGIN)
-        case exceptions.ProbableAccessDeniedError():
-            return BrokerError(Trouble.NO_VHOST)
-        case exceptions.IncompatibleProtocolError():
-            return BrokerError(Trouble.OTHER_PROTOCOL)
-        case AMQPConnectorStackTimeout() | exceptions.ConnectionOpenAborted():
-            return BrokerError(Trouble.TIMEOUT)
-        case exceptions.ChannelClosedByBroker() | exceptions.ConnectionClosedByBroker() as closed:
-            code, text = closed.reply_code, closed.reply_text[:200]
-            troubles = {
-                _ACCESS_REFUSED: Trouble.LOGIN if "login" in text.lower() else Trouble.FORBIDDEN,
-                _NOT_FOUND: Trouble.NO_QUEUE,
-                _PRECONDITION_FAILED: Trouble.OTHER_QUEUE,
-                _NOT_ALLOWED: Trouble.NO_VHOST,
-            }
-            return BrokerError(troubles.get(code, Trouble.REFUSAL), text)
-        case other:
-            return from_os(other)
-
-
-def _innermost(error: BaseException) -> BaseException:
-    """Return what happened, out of what pika wraps around it: for each address that it tried, and each layer."""
-    inner = (
-        getattr(error, "exception", None) or (getattr(error, "exceptions", None) or error.args or (None,))[-1]
-    )
-    return _innermost(inner) if isinstance(inner, BaseException) else error

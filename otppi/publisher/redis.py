@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from otppi.brokers.errors import BrokerError, Trouble, from_os
+from otppi.brokers.errors import Trouble
 from otppi.publisher.errors import MissingQueue
 from otppi.publisher.transport import (
     BrokerTransport,
@@ -38,6 +38,8 @@ class RedisTransport(BrokerTransport):
         """See `BrokerTransport`."""
         import redis  # a process that uses another broker need not have it
 
+        from otppi.brokers.redis import translated as broker_error
+
         with translated() as stage:
             try:
                 with self._client(credentials) as client, client.pubsub() as answers:
@@ -50,9 +52,9 @@ class RedisTransport(BrokerTransport):
                     return self._answer(answers) if answer_topic else None
             except redis.exceptions.ResponseError as error:
                 stage.was_handed_over = False  # Redis refuses before it does anything
-                raise _refusal(error) from error
+                raise broker_error(error) from error
             except redis.exceptions.RedisError as error:
-                raise _broken(error) from error
+                raise broker_error(error) from error
 
     def _client(self, credentials: Credentials) -> "redis.Redis":
         import redis
@@ -101,33 +103,3 @@ class RedisTransport(BrokerTransport):
             answer = as_answer(message["data"]) if message is not None else None
             if answer is not None:
                 return answer
-
-
-def _refusal(error: "redis.exceptions.ResponseError") -> BrokerError:
-    from redis import exceptions
-
-    # Of a command that is unknown it repeats what came with it: the message.
-    text = str(error).partition(", with args")[0][:200]
-    match error:
-        case exceptions.NoPermissionError():
-            return BrokerError(Trouble.FORBIDDEN, text)
-        case exceptions.AuthenticationError() | exceptions.AuthorizationError():
-            return BrokerError(Trouble.LOGIN)
-    if text.startswith(("WRONGPASS", "NOAUTH")):
-        return BrokerError(Trouble.LOGIN)
-    if text.startswith("WRONGTYPE"):
-        return BrokerError(Trouble.OTHER_QUEUE, text)
-    return BrokerError(Trouble.NO_STREAMS if text.startswith("unknown command") else Trouble.REFUSAL, text)
-
-
-def _broken(error: "redis.exceptions.RedisError") -> BrokerError:
-    from redis import exceptions
-
-    match error:
-        case exceptions.AuthenticationError() | exceptions.AuthorizationError():
-            return BrokerError(Trouble.LOGIN)  # these are failures of the connection in this library
-        case exceptions.TimeoutError():
-            return BrokerError(Trouble.TIMEOUT)
-        case exceptions.InvalidResponse():
-            return BrokerError(Trouble.OTHER_PROTOCOL)
-    return from_os(error)

@@ -77,9 +77,9 @@ class _ErrorFrame(BrokerError):
     """The broker has sent ERROR, after which it hangs up."""
 
     def __init__(self, frame: Any) -> None:  # noqa: ANN401 - the library's
-        title, text = frame.headers.get("message", ""), (frame.body or "").strip().partition("\n")[0]
-        words = title if text.startswith(title) or not text else f"{title}: {text}"
-        super().__init__(_trouble_of(words.lower()), words[:200])
+        from otppi.brokers.stomp import refusal
+
+        super().__init__(*refusal(frame))
 
 
 class _Session:
@@ -210,12 +210,6 @@ def _use_tls(connection: "stomp.Connection12", transport: StompTransport) -> Non
         key_file=files.key_file,
         verify=files.verify,
     )
-
-
-def _trouble_of(words: str) -> Trouble:
-    if "refused" in words or "not authorized" in words:
-        return Trouble.FORBIDDEN
-    return Trouble.OTHER_QUEUE if "precondition" in words else Trouble.REFUSAL
 
 
 def _say_why(transport: StompTransport) -> None:

@@ -17,10 +17,10 @@ from otppi.model.ports import SerialPort, Stick, UsbId
 from otppi.services.gateway import Gateway
 from otppi.sim.faults import Faults
 from otppi.sim.line import SimLine
-from tests.bench.rig import free_port
 from tests.bench.rows import CouldNotMeasure, Extent, Measurement, Reading, Readings, RowSpec
 from tests.bench.statistics_of import median
 from tests.gateway_under_test import GatewayUnderTest, Sim
+from tests.ports import free_port
 
 _NOTICED_S, _BACK_S = 20.0, 90.0
 _BACK_LIMIT_S = 180.0

@@ -23,6 +23,7 @@ from tests.bench import processes
 from tests.bench.caller import PASSWORD, USER, Connection, sms, verification
 from tests.bench.rows import CouldNotMeasure, Extent
 from tests.bench.simulator import Simulator
+from tests.ports import free_port
 from tests.web.admin_client import PASSWORD as OWNER_PASSWORD
 from tests.web.admin_client import AdminClient
 
@@ -214,10 +215,3 @@ class Rig:
         if time.monotonic() - self.began_s > _START_LIMIT_S:
             raise CouldNotMeasure(f"the gateway {what} after {_START_LIMIT_S:g} s")
         time.sleep(0.005)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

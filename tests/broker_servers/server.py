@@ -1,8 +1,6 @@
 """What all broker servers of the tests share: how they start and end, and who may use them."""
 
-import random
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -14,6 +12,7 @@ from typing import IO, ClassVar, Self
 
 from tests import needs
 from tests.broker_servers.certificates import certificates
+from tests.ports import free_port
 
 HOST = "127.0.0.1"
 USER, PASSWORD = "gateway", "kunci pintu 7"  # may do everything with queues and topics
@@ -21,20 +20,6 @@ LIMITED_USER, LIMITED_PASSWORD = "visitor", "hanya lihat 3"  # may log in, and n
 
 _START_LIMIT_S = 60.0
 _STOP_LIMIT_S = 20.0
-# Below the ports that Linux gives to outgoing connections: while a broker is down nothing else gets its port.
-_PORTS = iter(random.sample(range(20_000, 32_000), 12_000))
-
-
-def free_port() -> int:
-    """Find a port on loopback that stays free of outgoing connections; each is given once."""
-    for port in _PORTS:
-        with socket.socket() as probe:
-            try:
-                probe.bind((HOST, port))
-            except OSError:
-                continue
-            return port
-    raise AssertionError("no port is left")
 
 
 class BrokerServer(ABC):

@@ -1,12 +1,15 @@
 import json
+import threading
 import time
 
 import pika
 import pytest
 
+from otppi.brokers import amqp as links
 from otppi.brokers.amqp import open_link, parameters, probe
 from otppi.brokers.errors import BrokerError, Trouble
 from otppi.brokers.settings import AmqpSettings
+from tests.broker_servers.cable import Cable
 from tests.broker_servers.certificates import certificates
 from tests.broker_servers.rabbitmq import VHOST
 from tests.broker_servers.server import LIMITED_PASSWORD, LIMITED_USER, PASSWORD, USER
@@ -68,6 +71,46 @@ def publisher(server):
     one = Publisher(server)
     yield one
     one.connection.close()
+
+
+@pytest.fixture
+def link(server):
+    """Open links; all are closed at the end of the test."""
+    opened = []
+
+    def connect(most_in_hand=2, **changes):
+        opened.append(open_link(section(server, **changes), most_in_hand))
+        return opened[-1]
+
+    yield connect
+    for one in opened:
+        one.close()
+
+
+def receive(link, timeout_s=10.0):
+    end = time.monotonic() + timeout_s
+    while (message := link.receive(0.2)) is None:
+        assert time.monotonic() < end, "nothing came"
+    return message
+
+
+def while_it_listens(link, do):
+    """Do what waits for the thread of the connection, which is this one."""
+    result = []
+
+    def work():
+        try:
+            result.append(do())
+        except BrokerError as error:
+            result.append(error)
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    while worker.is_alive():
+        link.receive(0.01)
+    if isinstance(result[0], BrokerError):
+        raise result[0]
+    return result[0]
 
 
 def sms(number, **data):
@@ -180,3 +223,97 @@ def test_probing_takes_no_message(server, publisher):
 def test_the_password_that_guest_is_born_with_need_not_be_given(settings, sent):
     credentials = parameters(AmqpSettings(**settings)).credentials
     assert (credentials.username, credentials.password) == sent
+
+
+def test_a_dead_letter_is_copied_unchanged_and_settled_by_who_asked_for_it(link, publisher):
+    body = b"x\0\nSEND\n\xff"
+    one = link()
+    publisher.publish(body)
+    message = receive(one)
+    assert while_it_listens(one, lambda: one.bury(message, "not JSON"))
+    assert publisher.get("sms.dead")[1] == body
+    one.close()
+    assert publisher.waiting() == 1
+    assert not one.bury(message, "not JSON")  # of a closed link: nothing
+
+
+def test_what_was_settled_last_is_said_before_the_connection_ends(link, publisher):
+    one = link()
+    publisher.publish(b"{}")
+    one.settle(receive(one))
+    one.close()
+    assert publisher.waiting() == 0
+
+
+def test_a_queue_that_counts_what_is_given_back_gets_nothing_back(link, publisher):
+    publisher.channel.queue_declare("sms", durable=True, arguments={"x-queue-type": "quorum"})
+    one = link(1)
+    publisher.publish(b"{}")
+    message = receive(one)
+    for _ in range(2):
+        if not one.give_back(message):
+            break
+        message = receive(one)
+    assert message.deliveries <= 2
+    assert not one.give_back(message)
+    one.settle(message)
+
+
+def test_a_classic_queue_takes_back_as_often_as_wanted(link, publisher):
+    one = link(1)
+    publisher.publish(b"{}")
+    for _ in range(3):
+        message = receive(one)
+        assert one.give_back(message)
+        assert message.deliveries == 1
+
+
+def test_what_its_waiter_has_given_up_on_is_not_done_later(link, publisher):
+    one = link(timeout_ms=500)
+    publisher.channel.queue_declare("answers", durable=True)
+    with pytest.raises(BrokerError) as raised:
+        one.publish("answers", b"late")  # nobody listens
+    assert raised.value.trouble is Trouble.TIMEOUT
+    while_it_listens(one, lambda: one.publish("answers", b"in time"))
+    assert publisher.get("answers")[1] == b"in time"
+
+
+def test_a_channel_that_the_broker_closes_ends_the_connection(link, publisher):
+    one = link()
+    publisher.publish(b"{}")
+    message = receive(one)
+    one.settle(message)
+    one.settle(message)
+    with pytest.raises(BrokerError) as raised:
+        receive(one)
+    assert raised.value.trouble is Trouble.LOST
+
+
+def test_no_more_queues_are_made_for_answers_than_somebody_takes(link, publisher, monkeypatch):
+    monkeypatch.setattr(links, "_MOST_ANSWER_QUEUES", 3)
+    one = link()
+    for number in range(3):
+        while_it_listens(one, lambda name=f"answers-{number}": one.publish(name, b"{}"))
+    with pytest.raises(BrokerError) as raised:
+        while_it_listens(one, lambda: one.publish("answers-3", b"{}"))
+    assert raised.value.trouble is Trouble.UNHEARD
+    while_it_listens(one, lambda: one.publish("answers-0", b"{}"))  # this one is there
+    publisher.get("answers-1")
+    while_it_listens(one, lambda: one.publish("answers-3", b"{}"))
+    publisher.get("answers-2")
+    one.close()
+    assert publisher.waiting("answers-0") == 2
+    assert publisher.waiting("answers-3") == 1
+    for gone in ("answers-1", "answers-2"):
+        with pytest.raises(pika.exceptions.ChannelClosedByBroker):
+            publisher.connection.channel().queue_declare(gone, passive=True)
+
+
+def test_taking_leave_of_a_broker_that_is_silent_does_not_last(server, monkeypatch):
+    monkeypatch.setattr(links, "_LEAVE_S", 0.3)
+    with Cable(server.port) as cable:
+        one = open_link(section(server, port=cable.port), 2)
+        cable.hold()
+        began_s = time.monotonic()
+        one.close()
+        assert time.monotonic() - began_s < 3

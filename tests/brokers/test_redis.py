@@ -347,7 +347,7 @@ def test_an_answer_that_nobody_hears_is_noted_and_news_is_not_waited_with(link):
     assert news_s < links._LISTENER_LATE_S < time.monotonic() - began_s
 
 
-def test_a_dead_letter_that_cannot_be_kept_is_not_settled(link, publisher):
+def test_a_dead_letter_that_cannot_be_kept_is_said(link, publisher):
     publisher.client.set("sms.dead", "something else")
     publisher.add(b"a")
     one = link()
@@ -527,6 +527,7 @@ def test_a_user_needs_these_rights_and_no_others(link, publisher):
     one = link(username="durable", password="secret")
     first, second = receive(one), receive(one)
     assert one.bury(first, "no reason")
+    one.settle(first)
     one.settle(second)
     assert publisher.client.xlen("sms") == 0
     other = link(username="compatible", password="secret", **COMPATIBLE)
@@ -548,3 +549,41 @@ def test_probing_takes_no_message(server, publisher):
     publisher.add(sms(1))
     assert probe(section(server)).endswith("Messages in the stream: 1.")
     assert probe(section(server, **COMPATIBLE)) == "The broker let this device in."
+
+
+@pytest.mark.usefixtures("hurried")
+def test_what_a_dead_device_had_is_found_behind_all_that_others_have_in_hand(link, publisher, monkeypatch):
+    monkeypatch.setattr(links, "_MOST_PENDING", 3)
+    for number in range(5):
+        publisher.add(b"%d" % number)
+    waiting, dying, living = (link(3, consumer=name) for name in ("waiting", "dying", "living"))
+    assert len(bodies(waiting, 3)) == 3
+    assert bodies(dying, 2) == [b"3", b"4"]
+    dying.close()
+    found, until_s = [], time.monotonic() + 10
+    while len(found) < 2 and time.monotonic() < until_s:
+        assert waiting.receive(0.05) is None
+        found += bodies(living, 1, 0.05)
+    assert found == [b"3", b"4"]
+
+
+def test_a_dead_letter_is_copied_and_settled_by_who_asked_for_it(link, publisher):
+    publisher.add(b"\xff")
+    one = link()
+    message = receive(one)
+    assert one.bury(message, "no reason")
+    assert publisher.client.xrange("sms.dead")[0][1][b"json"] == b"\xff"
+    assert publisher.pending() == 1
+    one.close()
+    assert not one.bury(message, "no reason")  # of a closed link: nothing
+    assert publisher.client.xlen("sms.dead") == 1
+
+
+def test_closing_does_not_fail_or_wait_when_the_network_is_silent(server):
+    with Cable(server.port) as cable:
+        one = open_link(section(server, port=cable.port), 2)
+        cable.hold()
+        began_s = time.monotonic()
+        one.close()
+        one.close()
+        assert time.monotonic() - began_s < 1

@@ -4,10 +4,14 @@ import itertools
 import json
 import time
 from contextlib import closing
+from datetime import UTC, datetime
+from decimal import Decimal
 
+import pika
 import pytest
 import stomp
 
+from otppi.brokers import stomp as links
 from otppi.brokers.errors import BrokerError, Trouble
 from otppi.brokers.settings import ActiveMqSettings, StompSettings
 from otppi.brokers.stomp import open_link, probe
@@ -155,12 +159,94 @@ def test_an_answer_waits_for_who_comes_late(broker, client):
 def test_a_dead_letter_is_kept_apart_with_its_reason(broker, client):
     with closing(open_link(broker.settings(), 4)) as link:
         client.send(broker.queue, "no json")
-        assert link.bury(received(link), "not JSON")
+        message = received(link)
+        assert link.bury(message, "not JSON")
         client.hear(f"{broker.queue}.dead")
         frame = client.next()
         assert (frame.body, frame.headers["x-otppi-reason"]) == ("no json", "not JSON")
+    assert not link.bury(message, "not JSON")  # of a closed link: nothing
+    with closing(open_link(broker.settings(), 4)) as link:
+        link.settle(received(link))  # it is settled by who asked for the copy
     with closing(open_link(broker.settings(), 4)) as link:
         assert link.receive(0.3) is None
+
+
+@pytest.mark.parametrize("filler", [b"\xff", b"\0" * 1_000_000], ids=["no text", "long"])
+def test_a_dead_letter_is_kept_as_it_came_whatever_is_in_it(broker, client, filler):
+    body = b"x\0\nSEND\ndestination:/queue/%b-victim\n\ninjected\0" % broker.topic.encode() + filler
+    client.connection.send(broker.queue, body, headers={"content-length": str(len(body))})
+    dead = broker.settings(topic=f"{broker.topic}.dead")
+    with closing(open_link(broker.settings(), 4)) as link, closing(open_link(dead, 4)) as other:
+        message = received(link)
+        assert message.body == body
+        assert link.bury(message, "not JSON")
+        assert received(other).body == body
+        link.settle(message)
+    with closing(open_link(broker.settings(topic=f"{broker.topic}-victim"), 4)) as victim:
+        assert victim.receive(0.3) is None
+
+
+def test_headers_of_the_publisher_do_not_pass_for_those_of_activemq(activemq_server):
+    broker = Broker(ActiveMqSettings, activemq_server, activemq_server.port, 0)
+    odd = {"ack": "mine", "subscription": "mine", "redelivered": "true", "message-id": "mine"}
+    with closing(open_link(broker.settings(), 4)) as link, closing(Client(broker)) as client:
+        client.send(broker.queue, "one", **odd)
+        message = received(link)
+        assert (message.body, message.is_redelivered) == (b"one", False)
+        link.settle(message)
+        client.send(broker.queue, "two")
+        assert received(link).body == b"two"
+    with closing(open_link(broker.settings(), 4)) as link:
+        assert received(link).body == b"two"
+
+
+def test_headers_of_amqp_that_stomp_does_not_know_do_no_harm(rabbitmq_server):
+    broker = Broker(StompSettings, rabbitmq_server, rabbitmq_server.stomp_port, 0, virtual_host=VHOST)
+    login = pika.PlainCredentials(USER, PASSWORD)
+    odd = {
+        "content-length": "1",
+        "ack": 5,
+        "redelivered": {"a": [1, None, True, b"\xff"]},
+        "message-id": "a\r\nb:c",
+        "deep": {"when": datetime.now(UTC), "how much": Decimal("1.5")},
+    }
+    with (
+        closing(open_link(broker.settings(), 4)) as link,
+        pika.BlockingConnection(pika.ConnectionParameters(HOST, rabbitmq_server.port, VHOST, login)) as amqp,
+    ):
+        channel = amqp.channel()
+        channel.basic_publish("", broker.topic, b"one", pika.BasicProperties(headers=odd))
+        # RabbitMQ does not escape it, and for STOMP the message ends there.
+        channel.basic_publish("", broker.topic, b"two", pika.BasicProperties(headers={"a": "b\0c"}))
+        channel.basic_publish("", broker.topic, b"three")
+        came = [received(link) for _ in range(3)]
+        assert [message.body for message in came] == [b"one", b"", b"three"]
+        for message in came:
+            link.settle(message)
+    with closing(open_link(broker.settings(), 4)) as link:
+        assert link.receive(0.3) is None
+
+
+@pytest.mark.parametrize("is_tls", [False, True], ids=["plain", "TLS"])
+def test_taking_leave_of_a_broker_that_is_silent_does_not_last(broker, is_tls, monkeypatch):
+    monkeypatch.setattr(links, "_LEAVE_S", 0.3)
+    with Cable(broker.tls_port if is_tls else broker.port) as cable:
+        link = open_link(broker.settings(port=cable.port, tls=is_tls, tls_verify=False), 2)
+        cable.hold()
+        began_s = time.monotonic()
+        link.close()
+        link.close()
+        assert time.monotonic() - began_s < 3
+
+
+def test_what_was_settled_last_is_said_before_the_connection_ends(broker, client):
+    tls = {"tls": True, "tls_verify": False, "port": broker.tls_port}
+    for number in range(3):
+        client.send(broker.queue, f"{number}")
+        with closing(open_link(broker.settings(**tls), 4)) as link:
+            message = received(link)
+            assert message.body == b"%d" % number
+            link.settle(message)
 
 
 def test_what_is_given_back_is_handed_to_the_next(broker, client):

@@ -1,4 +1,4 @@
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import pytest
 from playwright.sync_api import Browser
@@ -54,10 +54,14 @@ def window(browser) -> Iterator[Callable[..., Window]]:
         return opened[-1]
 
     yield open_window
-    complaints = [complaint for one in opened for complaint in one.taken_complaints()]
+    complaints = _taken_complaints(opened)
     for one in opened:
         one.close()
     assert not complaints, "\n".join(complaints)
+
+
+def _taken_complaints(windows: Iterable[Window]) -> list[str]:
+    return [complaint for one in windows for complaint in one.taken_complaints()]
 
 
 @pytest.fixture
@@ -68,3 +72,26 @@ def visit(window, device, cookies_of) -> Callable[..., Window]:
         return window(device, cookies=cookies_of(user) if user else {}, **options)
 
     return open_as
+
+
+@pytest.fixture(scope="module")
+def kept_windows() -> Iterator[dict[object, Window]]:
+    windows: dict[object, Window] = {}
+    yield windows
+    for one in windows.values():
+        one.close()
+
+
+@pytest.fixture
+def look(kept_windows, browser, device, cookies_of) -> Iterator[Callable[..., Window]]:
+    """As `visit`, for tests that only look: the next test of the file goes on in the same window."""
+
+    def look_as(user: str, **options) -> Window:
+        who = (user, *options.items())
+        if who not in kept_windows:
+            kept_windows[who] = Window(browser, device.admin_port, cookies=cookies_of(user), **options)
+        return kept_windows[who]
+
+    yield look_as
+    complaints = _taken_complaints(kept_windows.values())
+    assert not complaints, "\n".join(complaints)

@@ -13,7 +13,7 @@ from otppi.sim.magic import Magic
 from otppi.system.firewall.settings import OpenPort
 from otppi.vendors.settings import VendorRouteSettings
 from tests.gateway_under_test import GatewayUnderTest, Sim
-from tests.web.admin_client import PASSWORD, AdminClient
+from tests.web.admin_client import PASSWORD, STORED_PASSWORD, AdminClient
 
 # Becomes markup wherever a page forgets that it is text.
 SPITE = "\"'><img src=x onerror=alert(1)><script>alert(2)</script>"
@@ -97,9 +97,11 @@ def _settle(one: GatewayUnderTest, *, is_spiteful: bool) -> None:
     store.update(GeneralSettings, {"device_name": SHORT_SPITE if is_spiteful else "Toko Sejahtera"})
     for user, (role, language) in ACCOUNTS.items():
         store.put(
-            Administrator, user, {"password": PASSWORD, "role": role, "language": language, "name": whose}
+            Administrator,
+            user,
+            {"password": STORED_PASSWORD, "role": role, "language": language, "name": whose},
         )
-    store.put(ApiUser, API_USER, {"password": PASSWORD, "name": whose})
+    store.put(ApiUser, API_USER, {"password": STORED_PASSWORD, "name": whose})
     store.put(
         VendorRouteSettings,
         VENDOR_ROUTE,

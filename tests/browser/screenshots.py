@@ -9,10 +9,10 @@ from playwright.sync_api import Browser
 
 from otppi.web.navigation import GROUPS
 from otppi.web.site import LOGIN
-from tests.bench.rig import free_port
 from tests.browser.furnished import furnished, logged_in
 from tests.browser.window import PHONE, WIDE, Window, chromium
 from tests.gateway_under_test import GatewayUnderTest
+from tests.ports import free_port
 
 FOLDER = Path(__file__).resolve().parents[2] / "build" / "screenshots"
 # Whose pages, in which language, how wide, and whether they are dark.

@@ -29,8 +29,8 @@ def pages(request, owner) -> list[str]:
     return [path for path, one in answers.items() if is_page(one)]
 
 
-def test_it_can_be_used_by_everybody_on_a_screen_and_on_a_phone(visit, pages):
-    english, indonesian = visit("owner"), visit("owner-id", width=PHONE, language="id")
+def test_it_can_be_used_by_everybody_on_a_screen_and_on_a_phone(look, pages):
+    english, indonesian = look("owner", is_forgetful=True), look("owner-id", width=PHONE, language="id")
     faults = []
     for path in pages:
 
@@ -72,8 +72,8 @@ def test_it_can_be_used_by_everybody_on_a_screen_and_on_a_phone(visit, pages):
         if role.includes(one.role)
     ],
 )
-def test_it_loads_for_every_role_that_may_see_it(visit, owner, role: Role, route: Route):
-    one = visit(str(role))
+def test_it_loads_for_every_role_that_may_see_it(look, owner, role: Role, route: Route):
+    one = look(str(role))
     for path in addresses(route, owner):
         if is_page(owner.get(path)):
             assert one.open(path) == 200

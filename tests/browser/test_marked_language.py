@@ -78,8 +78,8 @@ def in_marks(write):
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=[one.path for one in ROUTES])
-def test_every_text_of_a_page_is_translated(visit, owner, route):
-    one, faults = visit("owner-any", language=MARKED), []
+def test_every_text_of_a_page_is_translated(look, owner, route):
+    one, faults = look("owner-any", language=MARKED), []
     for path in addresses(route, owner):
         if is_page(owner.get(path)):
             assert one.open(path) == 200

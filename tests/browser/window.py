@@ -43,7 +43,7 @@ _WIDER = """() => {
     .map((one) => `${one.tagName.toLowerCase()}.${one.className?.baseVal ?? one.className}: ${one.textContent.trim()}`)
     .map((one) => one.slice(0, 120)).concat(`the page has ${document.documentElement.scrollWidth} px`);
 }"""
-# As sent, headers included; what came from the cache counts as well.
+# As sent, headers included; what came from the cache was not.
 _WEIGHT = """() => performance.getEntriesByType("navigation").concat(performance.getEntriesByType("resource"))
   .reduce((sum, one) => sum + one.encodedBodySize + 300, 0)"""
 
@@ -64,7 +64,7 @@ class Window:
     """A window with cookies of its own.
 
     `complaints` are errors and warnings of the console, scripts that failed, whatever did not load, and every request
-    that did not go to the device.
+    that did not go to the device. A forgetful one loads scripts and styles anew for each page.
     """
 
     def __init__(
@@ -77,6 +77,7 @@ class Window:
         language: str = "en",
         width: int = WIDE,
         is_dark: bool = False,
+        is_forgetful: bool = False,
     ) -> None:
         self.base = f"http://{host}:{port}"
         self.complaints: list[str] = []
@@ -95,6 +96,10 @@ class Window:
         )
         self.context.set_default_timeout(_PATIENCE_MS)
         self.page = self.context.new_page()
+        if is_forgetful:
+            protocol = self.context.new_cdp_session(self.page)
+            protocol.send("Network.enable")
+            protocol.send("Network.setCacheDisabled", {"cacheDisabled": True})
         self.page.on("console", self._hear)
         self.page.on("pageerror", lambda error: self.complaints.append(f"script: {error}"))
         self.page.on("request", self._look_at)
@@ -126,7 +131,7 @@ class Window:
         return list(self.page.evaluate(_WIDER))
 
     def weight_bytes(self) -> int:
-        """Return how much the page and all that it loaded had to be sent, had the browser known nothing of it."""
+        """Return how much had to be sent for the page and all that it loads: all of it in a forgetful window."""
         return int(self.page.evaluate(_WEIGHT))
 
     def barriers(self) -> list[str]:

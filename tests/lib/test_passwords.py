@@ -47,6 +47,7 @@ def test_hashes_of_older_devices_verify(stored):
         hash_password(CLEAR).replace("$14$", "$30$"),
         hash_password(CLEAR) + "\n",
     ],
+    ids=["empty", "clear", "bare hash", "another kind", "empty hash", "other parameters", "line end"],
 )
 def test_what_is_no_stored_form_verifies_nothing(stored):
     assert not is_stored_form(stored)

@@ -8,9 +8,11 @@ from typing import Any
 from urllib.parse import urlencode
 
 from otppi.gateway.accounts import Administrator
+from otppi.lib.passwords import hash_password
 from tests.gateway_under_test import GatewayUnderTest
 
 PASSWORD = "a long password"
+STORED_PASSWORD = hash_password(PASSWORD)  # what the settings make of it, once for all
 _BOUNDARY = "boundary-of-a-form-of-a-test"
 
 
@@ -119,7 +121,7 @@ def admin_client(gateway: GatewayUnderTest, user: str = "owner", role: str = "ow
     """Make an administrator, and return somebody who is logged in as him."""
     store = gateway.gateway.store
     if user not in store.items(Administrator):
-        store.put(Administrator, user, {"password": PASSWORD, "role": role})
+        store.put(Administrator, user, {"password": STORED_PASSWORD, "role": role})
     client = AdminClient(gateway.admin_port)
     assert client.log_in(user).status == 303
     return client

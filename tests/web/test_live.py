@@ -99,7 +99,7 @@ class Desk:
             news = self.live.since("en", Role.OWNER, before)["news"]
             return [(one["level"], one["text"]) for one in news if one["topic"] == "notice"]
 
-        assert eventually(lambda: any("mqtt" in text for _, text in told()))
+        assert eventually(lambda: any("Mosquitto" in text for _, text in told()))
         return told()[:-1]
 
 
