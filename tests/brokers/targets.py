@@ -6,11 +6,19 @@ from typing import Any
 
 from redis import Redis
 
-from otppi.brokers.settings import ActiveMqSettings, AmqpSettings, MqttSettings, RedisSettings, StompSettings
+from otppi.brokers.settings import (
+    ActiveMqSettings,
+    AmqpSettings,
+    MqttSettings,
+    RedisSettings,
+    StompSettings,
+    WsSettings,
+)
 from otppi.publisher.amqp import AmqpTransport
 from otppi.publisher.mqtt import MqttTransport
 from otppi.publisher.redis import RedisTransport
 from otppi.publisher.stomp import StompTransport
+from otppi.publisher.ws import WsTransport
 from tests.broker_servers.rabbitmq import VHOST
 from tests.broker_servers.server import HOST, PASSWORD, USER
 from tests.brokers.under_fire import Target
@@ -70,6 +78,16 @@ def redis(server: Any) -> Target:
         transport=RedisTransport(**_LOGIN, port=server.port),
         name_setting="consumer",
         let_time_pass=lambda: _a_minute_later(server),
+    )
+
+
+def ws(server: Any) -> Target:
+    return Target(
+        section=WsSettings,
+        settings=_LOGIN,
+        server=server,
+        port=server.port,
+        transport=WsTransport(**_LOGIN, port=server.port, path="/"),
     )
 
 

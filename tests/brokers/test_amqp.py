@@ -145,6 +145,23 @@ def test_every_command_is_answered_where_the_caller_waits(gateway, server, publi
     assert json.loads(publisher.get("answers")[1])["response_code"] == "0000"
 
 
+def test_a_publisher_in_php_finds_what_it_looks_for(gateway, server, publisher):
+    """It declares the topic passively, publishes without properties, and asks for its answer with a new connection."""
+    one = gateway(brokers={"amqp": settings_for(server, mode="compatible")})
+    one.wait_until(lambda: one.broker("amqp")["state"] == "connected")
+    publisher.channel.queue_declare("sms", passive=True)
+    request = {"command": "get-modem-list", "callback_topic": "modem-list-123456", "callback_delay": 50}
+    publisher.publish({**request, "data": {"date_time": 1629685778}}, is_persistent=False)
+    asking = Publisher(server)
+    asking.channel.queue_declare("modem-list-123456", durable=True, exclusive=False, auto_delete=False)
+    asking.channel.basic_qos(prefetch_count=1)
+    _, _, body = next(asking.channel.consume("modem-list-123456", inactivity_timeout=10))
+    asking.connection.close()
+    answer = json.loads(body)
+    assert answer["response_code"] == "0000"
+    assert list(answer["data"]["modem_list"]) == ["m0"]
+
+
 def test_what_nothing_can_be_done_with_is_kept_apart(gateway, server, publisher):
     one = gateway(brokers={"amqp": settings_for(server)})
     one.wait_until(lambda: one.broker("amqp")["state"] == "connected")
