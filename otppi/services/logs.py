@@ -24,6 +24,7 @@ _TITLES: Mapping[str, str] = {
     "otppi-rtc-save": "Clock chip",
     "otppi-usb-restart": "Restart of USB modems",
     "otppi-wifi-country": "Country of the Wi-Fi",
+    "otppi-ws-broker": "WebSocket broker",
     "kernel": "Warnings of the system",
 }
 

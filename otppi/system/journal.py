@@ -22,6 +22,7 @@ UNITS = (
     "otppi-rtc-save.service",
     "otppi-usb-restart@*.service",
     "otppi-wifi-country.service",
+    "otppi-ws-broker.service",
 )
 
 _TIMEOUT_S = 15.0

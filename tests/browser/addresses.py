@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from otppi.web.pages.settings import PAGES
 from otppi.web.routes import ROUTES
 from otppi.web.site import LIVE, Route
-from tests.browser.furnished import API_USER, OPEN_PORT, VENDOR_ROUTE, call
+from tests.browser.furnished import API_USER, OPEN_PORT, VENDOR_ACCOUNT, VENDOR_ROUTE, call
 from tests.web.admin_client import AdminClient
 
 Fill = Callable[[AdminClient], list[str]]
@@ -38,6 +38,7 @@ def _linked(page: str, start: str) -> Fill:
 FILLED: Mapping[str, Fill] = {
     "/settings": lambda _: ["/settings", "/settings?q=modem"],
     "/api-users/change": lambda _: [f"/api-users/change?user={API_USER}"],
+    "/vendor-accounts/change": lambda _: [f"/vendor-accounts/change?user={VENDOR_ACCOUNT}"],
     "/administrators/change": lambda _: ["/administrators/change?user=viewer"],
     "/settings/<name:re:[a-z]+>": lambda _: [f"/settings/{name}" for name in PAGES],
     "/modems/<modem:re:[^/]+>": _modem("/modems/{}"),

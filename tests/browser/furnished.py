@@ -8,6 +8,7 @@ from typing import Any
 from otppi.gateway.accounts import Administrator, ApiUser
 from otppi.gateway.policy import GeneralSettings
 from otppi.gateway.rights import Role
+from otppi.gateway.vendor_accounts import VendorAccount
 from otppi.model.operators import EXAMPLE
 from otppi.sim.magic import Magic
 from otppi.system.firewall.settings import OpenPort
@@ -26,7 +27,7 @@ ACCOUNTS = {
     "operator": (Role.OPERATOR, "en"),
     "viewer": (Role.VIEWER, "en"),
 }
-OPEN_PORT, API_USER, VENDOR_ROUTE = "tcp-5000", "kasir", "cadangan"
+OPEN_PORT, API_USER, VENDOR_ROUTE, VENDOR_ACCOUNT = "tcp-5000", "kasir", "cadangan", "toko"
 _PERSONALITIES = ("huawei", "simcom", "quectel", "generic")
 _RECEIVERS = ("6281200000001", "6285500000002", "6287700000003", "6289500000004")
 _RECEIVED = (
@@ -102,6 +103,7 @@ def _settle(one: GatewayUnderTest, *, is_spiteful: bool) -> None:
             {"password": STORED_PASSWORD, "role": role, "language": language, "name": whose},
         )
     store.put(ApiUser, API_USER, {"password": STORED_PASSWORD, "name": whose})
+    store.put(VendorAccount, VENDOR_ACCOUNT, {"password": STORED_PASSWORD, "name": whose})
     store.put(
         VendorRouteSettings,
         VENDOR_ROUTE,

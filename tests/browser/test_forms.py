@@ -34,6 +34,7 @@ FORMS = {
     "admin": Form(path=GENERAL, right={"names": "otp.example.com"}, wrong=("https_port", "70000")),
     "reset": Form(path=GENERAL, right={"needs_secret": "on"}, wrong=None),
     "api": Form(path=API, right={"max_body_bytes": "32768"}, wrong=("threads", "many")),
+    "vendor_api": Form(path=API, right={"repeat_s": "60"}, wrong=("most_numbers", "0")),
     "sms": Form(path=MESSAGES, right={"max_parts": "4"}, wrong=("country_code", "+62")),
     "otp": Form(path=MESSAGES, right={"length": "8"}, wrong=("max_wrong_tries", "0")),
     "inbox": Form(path=MESSAGES, right={"retention_days": "30"}, wrong=("max_messages", "1")),
