@@ -53,7 +53,7 @@ FORMS = {
     "redis": Form(path="/brokers/redis", right={"group": "toko"}, wrong=("database", "-1")),
     "stomp": Form(path="/brokers/stomp", right={"tls": "on"}, wrong=("ca_certificate", "none")),
     "activemq": Form(path="/brokers/activemq", right={"mode": "compatible"}, wrong=("host", "a b")),
-    "ws": Form(path="/brokers/ws", right={"path": "/ws"}, wrong=("path", "ws")),
+    "ws": Form(path="/brokers/ws", right={"path": "/ws"}, wrong=("host", "a b")),
     "bell": Form(path="/bell", right={"quiet_from": "21:30"}, wrong=("quiet_until", "25:00")),
 }
 
