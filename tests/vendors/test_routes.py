@@ -175,6 +175,7 @@ def test_messages_that_wait_for_an_account_that_rests_can_go_elsewhere(rig):
 
 
 def test_a_vendor_that_is_gone_is_tried_again_by_itself(rig):
+    GatewayUnderTest.wait_until(rig.routes.credits)  # or that question finds out first
     rig.vendor.stop()
     with pytest.raises(SendFailed, match="nothing listens"):
         rig.send()
