@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from otppi.gateway.journal import Journal, Record
 from otppi.gateway.usage import Entry, Moment, Period, Usage
@@ -16,10 +16,9 @@ from otppi.lib.atomicfile import write_atomically
 from otppi.lib.clock import Clock
 from otppi.lib.threads import died
 from otppi.model.errors import QuotaUsedUp
-from otppi.model.modems import ModemStatus
 from otppi.model.number import Number
 from otppi.model.quota import Quota, without_reserve
-from otppi.model.tariff import Fare
+from otppi.model.tariff import Fare, Tariff
 
 log = logging.getLogger(__name__)
 
@@ -32,13 +31,44 @@ _LONGEST_WAIT_FOR_DISK_S = 2.0
 _FEWEST_UNSAVED, _MOST_UNSAVED = 5, 50
 
 
-@dataclass(frozen=True, kw_only=True)
-class Parcel:
-    """What of a message decides about its price and quota."""
+class Payer(Protocol):
+    """What sends messages, and is charged for them and held to a quota: a modem, or an account."""
 
-    number: Number
+    @property
+    def id(self) -> str: ...  # noqa: D102 - as everywhere
+
+    @property
+    def name(self) -> str: ...  # noqa: D102 - as everywhere
+
+    @property
+    def counted_as(self) -> str:
+        """What its messages are counted under."""
+        ...
+
+    @property
+    def tariff(self) -> Tariff:
+        """What it is charged."""
+        ...
+
+    @property
+    def quota(self) -> Quota:
+        """How much it may send."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Load:
+    """What of a message decides about its quota."""
+
     parts: int
     is_critical: bool  # may use what is reserved for codes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parcel(Load):
+    """What of a text message decides about its price and quota."""
+
+    number: Number
 
 
 @dataclass(frozen=True)
@@ -111,7 +141,7 @@ class Ledger:
         """Return the name of the thread if it ended though nobody asked it to."""
         return died(self._thread, was_asked=self._stopping)
 
-    def cost(self, modem: ModemStatus, parcel: Parcel) -> Decimal | None:
+    def cost(self, modem: Payer, parcel: Load) -> Decimal | None:
         """Return what this modem's SIM would be charged now; None if its tariff does not say."""
         fare = _fare(modem, parcel)
         if fare is None or fare.is_flat:
@@ -119,7 +149,7 @@ class Ledger:
         with self._changed:
             return fare.cost(parcel.parts, self._usage(modem, self._now()).sent(fare))
 
-    def wait_s(self, modem: ModemStatus, parcel: Parcel) -> float:
+    def wait_s(self, modem: Payer, parcel: Load) -> float:
         """Return how long until the quota of this modem's SIM lets the message go; inf if it never does."""
         if not modem.quota:
             return 0.0
@@ -127,7 +157,7 @@ class Ledger:
             now = self._now()
             return self._usage(modem, now).wait_s(self._quota(modem, parcel), parcel.parts, now)
 
-    def take(self, modem: ModemStatus, parcel: Parcel, otherwise: Decimal | None) -> Taken:
+    def take(self, modem: Payer, parcel: Load, otherwise: Decimal | None) -> Taken:
         """Count a message that is about to be sent.
 
         May wait for the disk for a moment, once in so many parts, if the SIM has a quota.
@@ -143,9 +173,9 @@ class Ledger:
         fare = _fare(modem, parcel)
         with self._changed:
             now = self._now()
-            if _sim(modem) not in self._accounts:
-                self._accounts[_sim(modem)] = _Account(Usage(now))
-            account, usage = self._accounts[_sim(modem)], self._usage(modem, now)
+            if modem.counted_as not in self._accounts:
+                self._accounts[modem.counted_as] = _Account(Usage(now))
+            account, usage = self._accounts[modem.counted_as], self._usage(modem, now)
             wait_s = usage.wait_s(self._quota(modem, parcel), parcel.parts, now) if modem.quota else 0.0
             if wait_s > 0:
                 raise QuotaUsedUp(wait_s)
@@ -153,7 +183,7 @@ class Ledger:
             saved = otherwise - cost if fare is not None and otherwise is not None else Decimal()
             entry = usage.count(now, parcel.parts, fare.name if fare is not None else "", cost, saved)
             account.unsaved += parcel.parts
-            taken = Taken(_sim(modem), entry, is_noted=bool(modem.quota or modem.tariff.fares))
+            taken = Taken(modem.counted_as, entry, is_noted=bool(modem.quota or modem.tariff.fares))
             self._note(taken)
             if modem.quota:
                 self._await_cover(account, _unsaved_allowed(modem.quota))
@@ -165,7 +195,7 @@ class Ledger:
             self._accounts[taken.sim].usage.take_back(taken.entry)
             self._note(taken)
 
-    def report(self, modems: Sequence[ModemStatus]) -> list[dict[str, Any]]:
+    def report(self, modems: Sequence[Payer]) -> list[dict[str, Any]]:
         """Say what each modem's SIM has sent, what it cost and what was saved."""
         with self._changed:
             now = self._now()
@@ -188,13 +218,13 @@ class Ledger:
             month_left_s=date.next_month_s - wall_s,
         )
 
-    def _usage(self, modem: ModemStatus, now: Moment) -> Usage:
-        account = self._accounts.get(_sim(modem))
+    def _usage(self, modem: Payer, now: Moment) -> Usage:
+        account = self._accounts.get(modem.counted_as)
         usage = self._nothing_sent if account is None else account.usage
         usage.advance(now)
         return usage
 
-    def _quota(self, modem: ModemStatus, parcel: Parcel) -> Quota:
+    def _quota(self, modem: Payer, parcel: Load) -> Quota:
         return modem.quota if parcel.is_critical else without_reserve(modem.quota, self._reserve_percent())
 
     def _note(self, taken: Taken) -> None:
@@ -301,17 +331,14 @@ def _date(minute: int) -> _Date:
     )
 
 
-def _sim(modem: ModemStatus) -> str:
-    """Return what the counters of a modem are kept under: its SIM, or itself while that is not known."""
-    return modem.identity.iccid or modem.id
-
-
-def _fare(modem: ModemStatus, parcel: Parcel) -> Fare | None:
+def _fare(payer: Payer, parcel: Load) -> Fare | None:
     # Short codes have prices of their own, which no prefix tells.
-    return None if parcel.number.is_short_code else modem.tariff.fare(parcel.number.digits)
+    if not isinstance(parcel, Parcel) or parcel.number.is_short_code:
+        return None
+    return payer.tariff.fare(parcel.number.digits)
 
 
-def _flat_cost(fare: Fare | None, parcel: Parcel) -> Decimal | None:
+def _flat_cost(fare: Fare | None, parcel: Load) -> Decimal | None:
     return None if fare is None else fare.steps[0].price * parcel.parts
 
 
@@ -326,7 +353,7 @@ def _unsaved_allowed(quota: Quota) -> int:
     return max(_FEWEST_UNSAVED, min([*shares, _MOST_UNSAVED]))
 
 
-def _described(modem: ModemStatus, usage: Usage, now: Moment) -> dict[str, Any]:
+def _described(modem: Payer, usage: Usage, now: Moment) -> dict[str, Any]:
     return {
         "modem": modem.name,
         "modem_id": modem.id,

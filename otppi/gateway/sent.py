@@ -19,7 +19,7 @@ from otppi.gateway.sent_row import News, SentRow, news_of, row_of
 from otppi.lib.clock import Clock
 from otppi.lib.threads import died
 from otppi.model.errors import HostError
-from otppi.model.events import DeliveryReported, SmsFinished
+from otppi.model.events import DeliveryReported, MessageFinished
 from otppi.settings.fields import boolean, integer
 from otppi.settings.section import Section
 
@@ -115,7 +115,7 @@ class SentMessages:
         """Return the name of the thread if it ended though nobody asked it to."""
         return died(self._thread, was_asked=self._stop.is_set())
 
-    def take(self, event: SmsFinished | DeliveryReported) -> None:
+    def take(self, event: MessageFinished | DeliveryReported) -> None:
         """Take news from the bus."""
         if not self._settings().keep_rows:
             return
@@ -123,7 +123,7 @@ class SentMessages:
         with self._lock:
             self._changes += 1
             self._newest_s = at_s
-            if isinstance(event, SmsFinished) and not event.late:
+            if isinstance(event, MessageFinished) and not event.late:
                 self._add(row_of(event, at_s, is_timed=is_timed))
             else:
                 self._learn(news_of(event, at_s))

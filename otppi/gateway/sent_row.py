@@ -5,12 +5,13 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
-from otppi.model.events import DeliveryReported, SmsFinished
+from otppi.model.events import Channel, DeliveryReported, MessageFinished
 from otppi.model.received_pdu import ReportOutcome
 
 # What a modem gave as its reason may be of any length.
 _LONGEST_TEXT: Final = 200
 _ROW, _NEWS = "row", "news"
+_FEWEST_FIELDS: Final = 15  # of a row as the first release wrote it
 _encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
@@ -72,6 +73,7 @@ class SentRow(NamedTuple):
     is_late: bool = False  # confirmed after its outcome had been called unknown
     delivery: str = Delivery.NONE.value
     delivered_s: float | None = None
+    channel: str = Channel.SMS.value
 
     def told(self, news: News) -> "SentRow":
         """Return the row with what came later."""
@@ -94,6 +96,7 @@ class SentRow(NamedTuple):
             "message_id": self.message_id,
             "door": self.door,
             "user": self.user,
+            "channel": self.channel,
             "modem_id": self.modem_id,
             "modem": self.modem,
             "number": self.number,
@@ -109,7 +112,7 @@ class SentRow(NamedTuple):
         }
 
 
-def row_of(event: SmsFinished, at_s: float, *, is_timed: bool) -> SentRow:
+def row_of(event: MessageFinished, at_s: float, *, is_timed: bool) -> SentRow:
     """Return the row of a message that a modem is done with."""
     return SentRow(
         round(at_s, 3),
@@ -125,12 +128,13 @@ def row_of(event: SmsFinished, at_s: float, *, is_timed: bool) -> SentRow:
         round(event.duration_s, 3),
         is_timed,
         event.late,
+        channel=event.channel.value,
     )
 
 
-def news_of(event: SmsFinished | DeliveryReported, at_s: float) -> News:
+def news_of(event: MessageFinished | DeliveryReported, at_s: float) -> News:
     """Return what a late confirmation or a delivery report says."""
-    if isinstance(event, SmsFinished):
+    if isinstance(event, MessageFinished):
         return News(event.message_id, outcome=event.outcome.value)
     return News(event.message_id, delivery=_DELIVERY[event.outcome].value, delivered_s=round(at_s, 3))
 
@@ -138,8 +142,9 @@ def news_of(event: SmsFinished | DeliveryReported, at_s: float) -> News:
 def read_line(values: object) -> SentRow | News | None:
     """Return what the JSON value of a line says; None if it is no such line."""
     match values:
-        case ["row", *fields] if len(fields) == len(SentRow._fields):
-            return SentRow._make(fields)
+        case ["row", *fields] if _FEWEST_FIELDS <= len(fields) <= len(SentRow._fields):
+            missing = SentRow._fields[len(fields) :]  # what an earlier release did not write
+            return SentRow._make([*fields, *(SentRow._field_defaults[name] for name in missing)])
         case ["news", *fields] if len(fields) == len(News._fields):
             return News._make(fields)
     return None

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from otppi.gateway.sent_row import SentRow, local_time, news_of, row_of
 from otppi.lib.clock import Clock
-from otppi.model.events import DeliveryReported, Outcome, RequestAnswered, SmsFinished
+from otppi.model.events import DeliveryReported, MessageFinished, Outcome, RequestAnswered
 
 _MINUTE_S: Final = 60
 _MINUTES: Final = 60
@@ -76,7 +76,7 @@ class Traffic:
             OrderedDict()
         )  # with the minute that counts it
 
-    def take(self, event: SmsFinished | DeliveryReported | RequestAnswered) -> None:
+    def take(self, event: MessageFinished | DeliveryReported | RequestAnswered) -> None:
         """Take news from the bus."""
         with self._lock:
             number = int(self._clock.boot_s() // _MINUTE_S)
@@ -84,7 +84,7 @@ class Traffic:
                 case RequestAnswered():
                     answers = self._minute(number).answers
                     answers.setdefault(event.door, Durations()).add(event.duration_s)
-                case SmsFinished(late=False):
+                case MessageFinished(late=False):
                     self._finished(number, event)
                 case _:
                     self._told(event)
@@ -107,7 +107,7 @@ class Traffic:
                 "messages": [row.as_json() for _, row in reversed(self._messages.values())],
             }
 
-    def _finished(self, number: int, event: SmsFinished) -> None:
+    def _finished(self, number: int, event: MessageFinished) -> None:
         minute = self._minute(number)
         minute.outcomes[event.outcome.value] += 1
         if event.outcome is Outcome.SENT:
@@ -117,7 +117,7 @@ class Traffic:
         if len(self._messages) > _MESSAGES:
             self._messages.popitem(last=False)
 
-    def _told(self, event: SmsFinished | DeliveryReported) -> None:
+    def _told(self, event: MessageFinished | DeliveryReported) -> None:
         number, row = self._messages.get(event.message_id, (0, None))
         if row is None:
             return

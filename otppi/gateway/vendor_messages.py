@@ -9,7 +9,7 @@ from otppi.gateway.journal import Journal, Record
 from otppi.gateway.vendor_book import VendorBook
 from otppi.lib.clock import Clock
 from otppi.lib.keyfile import keyed_hash
-from otppi.model.events import DeliveryReported, Outcome, SmsFinished
+from otppi.model.events import DeliveryReported, MessageFinished, Outcome
 from otppi.model.received_pdu import ReportOutcome
 
 DOOR: Final = "vendor"
@@ -161,7 +161,7 @@ class VendorMessages:
                 if message is not None and message.account == account
             ]
 
-    def take(self, event: SmsFinished | DeliveryReported) -> None:
+    def take(self, event: MessageFinished | DeliveryReported) -> None:
         """Hear of a late confirmation, or of a delivery report."""
         if isinstance(event, DeliveryReported):
             self._take_report(event)

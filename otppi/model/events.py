@@ -4,12 +4,20 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from otppi.model.brokers import BrokerState
+from otppi.model.mail import MailState
 from otppi.model.modems import ModemState
 from otppi.model.received_pdu import ReportOutcome
 
 
+class Channel(StrEnum):
+    """By what way a message goes to its receiver."""
+
+    SMS = "sms"
+    EMAIL = "email"
+
+
 class Outcome(StrEnum):
-    """What became of a message at one modem."""
+    """What became of a message at one modem or account."""
 
     SENT = "sent"
     FAILED = "failed"  # surely not sent
@@ -17,33 +25,35 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SmsTaken:
-    """A modem begins with a message; `SmsFinished` follows, with the same id."""
+class MessageTaken:
+    """A modem, or an account, begins with a message; `MessageFinished` follows, with the same id."""
 
     message_id: str
-    modem_id: str
+    modem_id: str  # or the account's, as is the name
     modem_name: str
     door: str
     user: str
-    masked_number: str
+    masked_number: str  # of e-mail, the masked address
+    channel: Channel = Channel.SMS
 
 
 @dataclass(frozen=True, kw_only=True)
-class SmsFinished:
-    """A modem is done with a message, one way or another."""
+class MessageFinished:
+    """A modem, or an account, is done with a message, one way or another."""
 
-    message_id: str  # as in `SmsReceipt`
-    modem_id: str
+    message_id: str  # as in `SmsReceipt` and `MailReceipt`
+    modem_id: str  # or the account's, as is the name
     modem_name: str
     door: str
     user: str
-    masked_number: str
+    masked_number: str  # of e-mail, the masked address
     parts: int
     outcome: Outcome
     reason: str = ""
     duration_s: float = 0.0  # from the moment the modem took it
     late: bool = False  # the answer came after the outcome had been called unknown
     tag: str = ""  # see `Origin`
+    channel: Channel = Channel.SMS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,6 +140,26 @@ class ModemLearned:
     modem_id: str
     imei: str = ""
     iccid: str = ""  # of the SIM in it
+
+
+@dataclass(frozen=True, kw_only=True)
+class MailAccountChanged:
+    """An e-mail account became ready, rests, or needs somebody's attention."""
+
+    account_id: str
+    account_name: str
+    state: MailState
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DdnsChanged:
+    """A name was given another address, or cannot be, or stopped being tried."""
+
+    host: str
+    finding: str
+    advice: str = ""
+    is_failure: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -140,6 +140,11 @@ class ModemStatus:
     swapped_sim: tuple[str, str] | None = None
 
     @property
+    def counted_as(self) -> str:
+        """What its messages are counted under: its SIM, or itself while that is not known."""
+        return self.identity.iccid or self.id
+
+    @property
     def in_words(self) -> str:
         """Its state, with the reason."""
         return f"{self.state.value}: {self.reason}" if self.reason else self.state.value

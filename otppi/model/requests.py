@@ -30,7 +30,7 @@ class Origin:
     user: str  # the API user, or the topic
     address: str = ""
     arrival: Arrival | None = None  # of what comes from a broker
-    tag: str = ""  # the door's own name for the message; `SmsFinished` tells it again
+    tag: str = ""  # the door's own name for the message; `MessageFinished` tells it again
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from otppi.contracts.received import AwaitedReport, ReportSink
 from otppi.lib.bus import Bus
 from otppi.model.errors import DeliveryError, OutcomeUnknown, SendFailed
-from otppi.model.events import Outcome, SmsFinished, SmsTaken
+from otppi.model.events import MessageFinished, MessageTaken, Outcome
 from otppi.model.pdu import submit_pdus
 from otppi.model.results import SmsReceipt
 from otppi.modems import parse
@@ -45,7 +45,7 @@ class Unsent(Exception):
 class _Late:
     """A message whose result is missing."""
 
-    finished: SmsFinished
+    finished: MessageFinished
     owed: Owed
 
     def may_still_come(self, newest: int | None) -> bool:
@@ -70,7 +70,7 @@ class Sending:
 
     def send(
         self, channel: Channel, job: SmsJob, modem_name: str, sim: str
-    ) -> tuple[SmsReceipt, SmsFinished]:
+    ) -> tuple[SmsReceipt, MessageFinished]:
         """Send all parts; returns what the modem confirmed, and what the bus is to be told of it.
 
         Raises:
@@ -94,7 +94,7 @@ class Sending:
             submitted = True
             sms.before_submit()
 
-        finished = SmsFinished(
+        finished = MessageFinished(
             message_id=message_id,
             modem_id=self._modem_id,
             modem_name=modem_name,
@@ -106,7 +106,7 @@ class Sending:
             tag=sms.origin.tag,
         )
         self._bus.publish(
-            SmsTaken(
+            MessageTaken(
                 message_id=message_id,
                 modem_id=self._modem_id,
                 modem_name=modem_name,
@@ -173,7 +173,7 @@ class Sending:
         self._bus.publish(replace(late.finished, outcome=Outcome.SENT, reason="", late=True))
 
     def _not_sent(
-        self, finished: SmsFinished, outcome: DeliveryError, began_s: float, was_owed: bool
+        self, finished: MessageFinished, outcome: DeliveryError, began_s: float, was_owed: bool
     ) -> None:
         unknown = isinstance(outcome, OutcomeUnknown)
         finished = replace(

@@ -40,10 +40,10 @@ from otppi.model.checks import Check, Level
 from otppi.model.errors import BadRequest, DeliveryError
 from otppi.model.events import (
     DeliveryReported,
+    MessageFinished,
     ModemLearned,
     RequestAnswered,
     SettingsChanged,
-    SmsFinished,
     SmsReceived,
 )
 from otppi.model.number import parse_number
@@ -316,10 +316,15 @@ class Gateway:
     def start(self) -> None:
         """Start from the bottom up: modems, doors, then the ears for changes."""
         self._logs.start()
-        self.bus.subscribe("log", _log_sms, SmsFinished, lag_s=_LOG_LAG_S)
-        self.bus.subscribe("sent", self._sent.take, SmsFinished, DeliveryReported, lag_s=_LOG_LAG_S)
+        self.bus.subscribe("log", _log_sms, MessageFinished, lag_s=_LOG_LAG_S)
+        self.bus.subscribe("sent", self._sent.take, MessageFinished, DeliveryReported, lag_s=_LOG_LAG_S)
         self.bus.subscribe(
-            "traffic", self._traffic.take, SmsFinished, DeliveryReported, RequestAnswered, lag_s=_LOG_LAG_S
+            "traffic",
+            self._traffic.take,
+            MessageFinished,
+            DeliveryReported,
+            RequestAnswered,
+            lag_s=_LOG_LAG_S,
         )
         self.bus.subscribe("imei", lambda told: learn(self.store, told), ModemLearned)
         self.bus.subscribe("received", self._correspondence.take, SmsReceived, DeliveryReported)
@@ -655,7 +660,7 @@ class Gateway:
         return self.appliance.network.is_on_access_point(address, from_address)
 
 
-def _log_sms(event: SmsFinished) -> None:
+def _log_sms(event: MessageFinished) -> None:
     fields: dict[str, object] = {
         "message_id": event.message_id,
         "modem": event.modem_name,

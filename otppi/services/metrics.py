@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 import otppi
 from otppi.lib.bus import Bus
 from otppi.model.brokers import BrokerState
-from otppi.model.events import ModemStateChanged, Outcome, RequestAnswered, SmsFinished
+from otppi.model.events import MessageFinished, ModemStateChanged, Outcome, RequestAnswered
 from otppi.model.modems import ModemState, ModemStatus
 
 _LAG_S = 0.1
@@ -75,7 +75,9 @@ class Metrics:
         self._registry.register(_UsageCollector(lambda: usage(modems())))
         self._registry.register(_BrokerCollector(brokers))
         ProcessCollector(registry=self._registry)
-        bus.subscribe("metrics", self._take, SmsFinished, RequestAnswered, ModemStateChanged, lag_s=_LAG_S)
+        bus.subscribe(
+            "metrics", self._take, MessageFinished, RequestAnswered, ModemStateChanged, lag_s=_LAG_S
+        )
 
     def render(self) -> bytes:
         """Return the text exposition."""
@@ -88,7 +90,7 @@ class Metrics:
             for name in counted - {modem.name for modem in self._modems()}:
                 metric.remove_by_labels({"modem": name})
 
-    def _take(self, event: SmsFinished | RequestAnswered | ModemStateChanged) -> None:
+    def _take(self, event: MessageFinished | RequestAnswered | ModemStateChanged) -> None:
         if isinstance(event, ModemStateChanged):
             # A counter that is not there yet cannot be seen to rise from nought.
             for outcome in Outcome:

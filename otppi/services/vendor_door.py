@@ -19,7 +19,7 @@ from otppi.gateway.vendor_messages import VendorMessages
 from otppi.lib.bus import Bus
 from otppi.lib.clock import Clock
 from otppi.model.errors import HostError
-from otppi.model.events import DeliveryReported, SettingsChanged, SmsFinished
+from otppi.model.events import DeliveryReported, MessageFinished, SettingsChanged
 from otppi.modems.settings import ModemSettings
 from otppi.services.folders import StateFolder
 from otppi.services.listeners import Plan
@@ -76,7 +76,7 @@ class VendorDoor:
         """Begin to hear what becomes of messages and accounts."""
         self._settle()
         self._bus.subscribe(
-            "vendor", self._hear, SmsFinished, DeliveryReported, SettingsChanged, lag_s=_LAG_S
+            "vendor", self._hear, MessageFinished, DeliveryReported, SettingsChanged, lag_s=_LAG_S
         )
 
     def stop(self) -> None:
@@ -119,7 +119,7 @@ class VendorDoor:
             [plan("vendor-tls", settings.https_port)] if settings.https_enabled else [],
         )
 
-    def _hear(self, event: SmsFinished | DeliveryReported | SettingsChanged) -> None:
+    def _hear(self, event: MessageFinished | DeliveryReported | SettingsChanged) -> None:
         if not isinstance(event, SettingsChanged):
             self._messages.take(event)
             self._book.save_if_due()

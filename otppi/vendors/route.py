@@ -14,7 +14,7 @@ from otppi.lib.clock import Clock
 from otppi.lib.threads import died
 from otppi.lib.wakeup import Wakeup
 from otppi.model.errors import DeliveryError, OutcomeUnknown, SendFailed
-from otppi.model.events import Outcome, SmsFinished, SmsTaken
+from otppi.model.events import MessageFinished, MessageTaken, Outcome
 from otppi.model.modems import ModemState, ModemStatus
 from otppi.model.results import SmsReceipt
 from otppi.vendors.account import Account
@@ -233,9 +233,9 @@ class VendorRoute:
         )
         self._bus.publish(replace(finished, duration_s=duration_s))
 
-    def _taken(self, sms: OutgoingSms) -> SmsFinished:
+    def _taken(self, sms: OutgoingSms) -> MessageFinished:
         """Tell the bus that a message is begun; returns what it is told in the end if all goes well."""
-        finished = SmsFinished(
+        finished = MessageFinished(
             message_id=secrets.token_hex(16),
             modem_id=self.id,
             modem_name=self.settings.name,
@@ -247,7 +247,7 @@ class VendorRoute:
             tag=sms.origin.tag,
         )
         self._bus.publish(
-            SmsTaken(
+            MessageTaken(
                 message_id=finished.message_id,
                 modem_id=finished.modem_id,
                 modem_name=finished.modem_name,

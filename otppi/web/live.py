@@ -23,14 +23,14 @@ from otppi.model.events import (
     DeviceNotice,
     HostStrained,
     JobChanged,
+    MessageFinished,
+    MessageTaken,
     ModemStateChanged,
     NetworkOnTrial,
     Outcome,
     ResetByStick,
     SettingsChanged,
-    SmsFinished,
     SmsReceived,
-    SmsTaken,
 )
 from otppi.model.modems import ModemState
 from otppi.web.outcomes import BROKERS
@@ -56,7 +56,7 @@ _PINGS: Mapping[type, str] = {
     JobChanged: "jobs",
     DeviceNotice: "devices",
 }
-_TRAFFIC = (SmsTaken, SmsFinished)
+_TRAFFIC = (MessageTaken, MessageFinished)
 _NOTICED = (BrokerLost, HostStrained, BalanceLow, ResetByStick)
 _LEAST_ROLE: Mapping[str, Role] = {"inbox": Role.OPERATOR}
 
@@ -165,7 +165,7 @@ class Live:
         return (one for one in self._news if one.number > after and one.may_hear(role))
 
     def _hear(self, event: object) -> None:
-        if isinstance(event, SmsTaken | SmsFinished):
+        if isinstance(event, MessageTaken | MessageFinished):
             self._hear_traffic(event)
             return
         for level, sentence in self._wording.of(event):
@@ -173,13 +173,13 @@ class Live:
         if (topic := _PINGS.get(type(event))) is not None:
             self._pings.ping(topic)
 
-    def _hear_traffic(self, event: SmsTaken | SmsFinished) -> None:
-        topic = "taken" if isinstance(event, SmsTaken) else "traffic"
-        fails = isinstance(event, SmsFinished) and event.outcome is not Outcome.SENT
+    def _hear_traffic(self, event: MessageTaken | MessageFinished) -> None:
+        topic = "taken" if isinstance(event, MessageTaken) else "traffic"
+        fails = isinstance(event, MessageFinished) and event.outcome is not Outcome.SENT
         left_out = self._samples[topic, fails].take()
         if left_out is None:
             return
-        say = _taken(event) if isinstance(event, SmsTaken) else _finished(event)
+        say = _taken(event) if isinstance(event, MessageTaken) else _finished(event)
         self._tell(topic, lambda words: {**say(words), "left_out": left_out})
 
     def _tell(self, topic: str, say: Say) -> None:
@@ -258,7 +258,7 @@ class _Sample:
         return left_out
 
 
-def _taken(event: SmsTaken) -> Say:
+def _taken(event: MessageTaken) -> Say:
     return lambda _: {
         "message": event.message_id,
         "door": event.door,
@@ -269,7 +269,7 @@ def _taken(event: SmsTaken) -> Say:
     }
 
 
-def _finished(event: SmsFinished) -> Say:
+def _finished(event: MessageFinished) -> Say:
     return lambda words: {
         "message": event.message_id,
         "door": event.door,

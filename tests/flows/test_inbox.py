@@ -11,7 +11,7 @@ from otppi.gateway.inbox import Inbox, InboxSettings
 from otppi.gateway.reports import ReportSettings
 from otppi.lib.bus import Bus
 from otppi.lib.wakeup import Wakeup
-from otppi.model.events import DeliveryReported, ModemStateChanged, SmsFinished
+from otppi.model.events import DeliveryReported, MessageFinished, ModemStateChanged
 from otppi.model.received_pdu import ReportOutcome
 from otppi.modems.channel import AtRefused, Channel, NoAnswer
 from otppi.modems.families.generic import GENERIC
@@ -175,7 +175,7 @@ def test_answers_reports_and_the_log_call_a_code_and_its_message_by_one_name(gat
     caplog.set_level("INFO")
     one = gateway()
     told = []
-    one.gateway.bus.subscribe("test", told.append, DeliveryReported, SmsFinished)
+    one.gateway.bus.subscribe("test", told.append, DeliveryReported, MessageFinished)
     one.gateway.store.update(ReportSettings, {"ask": True})
     otp = {"receiver": "081200000092", "message": "%s", "reference": "r"}
     answers = [
@@ -186,7 +186,7 @@ def test_answers_reports_and_the_log_call_a_code_and_its_message_by_one_name(gat
     code, message, repeat = [answer.json["data"]["message_id"] for answer in answers]
     assert code != message == repeat
     one.wait_until(lambda: len(told) == 4)
-    for kind in (DeliveryReported, SmsFinished):
+    for kind in (DeliveryReported, MessageFinished):
         assert sorted(news.message_id for news in told if isinstance(news, kind)) == sorted([code, message])
 
     def logged(line):

@@ -17,7 +17,7 @@ from otppi.gateway.sent import SentMessages, SentSettings
 from otppi.gateway.sent_query import SentFilter
 from otppi.lib.bus import Bus
 from otppi.model.errors import HostError
-from otppi.model.events import DeliveryReported, Outcome, SmsFinished
+from otppi.model.events import DeliveryReported, MessageFinished, Outcome
 from otppi.model.number import Number
 from otppi.model.received_pdu import ReportOutcome
 
@@ -36,7 +36,7 @@ def finished(message_id="a", **others):
         "outcome": Outcome.SENT,
         "duration_s": 2.5,
     }
-    return SmsFinished(message_id=message_id, **(values | others))
+    return MessageFinished(message_id=message_id, **(values | others))
 
 
 def unknown(message_id="a", **others):
@@ -63,7 +63,7 @@ class Desk:
     def started(self):
         self.bus = Bus()
         self.sent = SentMessages(self.folder, lambda: self.settings, self.clock)
-        self.bus.subscribe("sent", self.sent.take, SmsFinished, DeliveryReported)
+        self.bus.subscribe("sent", self.sent.take, MessageFinished, DeliveryReported)
 
     def tell(self, *events):
         """Publish, and wait until all was taken."""
@@ -71,7 +71,7 @@ class Desk:
             self.bus.publish(event)
         self.bus.stop()
         self.bus = Bus()
-        self.bus.subscribe("sent", self.sent.take, SmsFinished, DeliveryReported)
+        self.bus.subscribe("sent", self.sent.take, MessageFinished, DeliveryReported)
 
     def stop(self):
         self.bus.stop()

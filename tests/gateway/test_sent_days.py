@@ -10,7 +10,7 @@ import pytest
 from otppi.gateway import sent_days
 from otppi.gateway.sent import SentMessages, SentSettings
 from otppi.gateway.sent_query import SentFilter, SentSummary
-from otppi.model.events import DeliveryReported, Outcome, SmsFinished
+from otppi.model.events import DeliveryReported, MessageFinished, Outcome
 from otppi.model.number import Number
 from otppi.model.received_pdu import ReportOutcome
 
@@ -28,7 +28,7 @@ def finished(message_id="a", **others):
         "outcome": Outcome.SENT,
         "duration_s": 2.5,
     }
-    return SmsFinished(message_id=message_id, **(values | others))
+    return MessageFinished(message_id=message_id, **(values | others))
 
 
 def reported(message_id):

@@ -5,7 +5,7 @@ import pytest
 
 from otppi.gateway.sent_query import SentFilter, SentSummary
 from otppi.gateway.sent_row import row_of
-from otppi.model.events import Outcome, SmsFinished
+from otppi.model.events import MessageFinished, Outcome
 from otppi.model.number import Number
 
 NOW_S = 1_800_000_000.0  # 2027-01-15 08:00 UTC
@@ -30,7 +30,7 @@ def zone():
 
 
 def row(at_s, outcome=Outcome.SENT, modem="tri", parts=1, modem_id=""):
-    event = SmsFinished(
+    event = MessageFinished(
         message_id="a",
         modem_id=modem_id or modem,
         modem_name=modem,

@@ -7,13 +7,13 @@ import pytest
 
 from otppi.gateway.traffic import Durations, Traffic
 from otppi.lib.bus import Bus
-from otppi.model.events import DeliveryReported, Outcome, RequestAnswered, SmsFinished
+from otppi.model.events import DeliveryReported, MessageFinished, Outcome, RequestAnswered
 from otppi.model.number import Number
 from otppi.model.received_pdu import ReportOutcome
 
 
 def finished(message_id="a", outcome=Outcome.SENT, duration_s=2.0, late=False):
-    return SmsFinished(
+    return MessageFinished(
         message_id=message_id,
         modem_id="m0",
         modem_name="tri",
@@ -49,7 +49,7 @@ def test_an_hour_without_anything_has_sixty_empty_minutes(traffic, clock):
 def test_news_from_the_bus_are_counted_in_their_minute(traffic, clock):
     def tell(*events):
         bus = Bus()
-        bus.subscribe("traffic", traffic.take, SmsFinished, DeliveryReported, RequestAnswered)
+        bus.subscribe("traffic", traffic.take, MessageFinished, DeliveryReported, RequestAnswered)
         for event in events:
             bus.publish(event)
         bus.stop()

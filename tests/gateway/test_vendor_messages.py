@@ -7,7 +7,7 @@ import pytest
 from otppi.gateway.journal import Journal
 from otppi.gateway.vendor_book import VendorBook
 from otppi.gateway.vendor_messages import CreditUsedUp, State, VendorMessages
-from otppi.model.events import DeliveryReported, Outcome, SmsFinished
+from otppi.model.events import DeliveryReported, MessageFinished, Outcome
 from otppi.model.received_pdu import ReportOutcome
 
 NUMBER = "6281200000001"
@@ -65,7 +65,7 @@ def desk(folder, clock):
 
 
 def finished(message_id, outcome=Outcome.SENT, *, door="vendor", sent_as="abc", late=True):
-    return SmsFinished(
+    return MessageFinished(
         message_id=sent_as,
         modem_id="m0",
         modem_name="m0",

@@ -13,7 +13,7 @@ import pytest
 from otppi.gateway.sent import SentMessages, SentSettings
 from otppi.gateway.traffic import Traffic
 from otppi.model.errors import BadRequest, Busy, HostError
-from otppi.model.events import DeliveryReported, Outcome, SmsFinished
+from otppi.model.events import DeliveryReported, MessageFinished, Outcome
 from otppi.model.number import Number
 from otppi.model.received_pdu import ReportOutcome
 from otppi.services.sent_report import SentReport
@@ -63,7 +63,7 @@ def finished(message_id="a", **others):
         "outcome": Outcome.SENT,
         "duration_s": 2.5,
     }
-    return SmsFinished(message_id=message_id, **(values | others))
+    return MessageFinished(message_id=message_id, **(values | others))
 
 
 def read_csv(export):

@@ -10,7 +10,7 @@ from otppi.gateway.reports import Reports, ReportSettings
 from otppi.lib.bus import Bus
 from otppi.lib.clock import SystemClock
 from otppi.model.errors import OutcomeUnknown, QuotaUsedUp, SendFailed
-from otppi.model.events import DeliveryReported, SmsFinished, SmsTaken
+from otppi.model.events import DeliveryReported, MessageFinished, MessageTaken
 from otppi.model.modems import ModemState
 from otppi.model.number import Number
 from otppi.model.requests import Origin
@@ -31,7 +31,7 @@ class Rig:
         )
         clock = clock or SystemClock()
         self.bus, self.queue, self.heard = Bus(), WorkQueue(), []
-        self.bus.subscribe("test", self.heard.append, SmsTaken, SmsFinished, DeliveryReported)
+        self.bus.subscribe("test", self.heard.append, MessageTaken, MessageFinished, DeliveryReported)
         self.reports = Reports(
             lambda: ReportSettings(ask=asks_reports), bytes(32), clock, Journal(None, clock), self.bus
         )

@@ -21,14 +21,14 @@ from otppi.model.events import (
     DeviceNotice,
     HostStrained,
     JobChanged,
+    MessageFinished,
+    MessageTaken,
     ModemStateChanged,
     NetworkOnTrial,
     Outcome,
     ResetByStick,
     SettingsChanged,
-    SmsFinished,
     SmsReceived,
-    SmsTaken,
 )
 from otppi.model.modems import ModemState
 from otppi.model.received_pdu import ReportOutcome
@@ -141,8 +141,8 @@ def state(of: ModemState, reason: str = "", modem: str = "one") -> ModemStateCha
     return ModemStateChanged(modem_id=modem, modem_name=modem.upper(), state=of, reason=reason)
 
 
-def taken(number: int = 1) -> SmsTaken:
-    return SmsTaken(
+def taken(number: int = 1) -> MessageTaken:
+    return MessageTaken(
         message_id=f"m{number}",
         modem_id="one",
         modem_name="ONE",
@@ -152,8 +152,8 @@ def taken(number: int = 1) -> SmsTaken:
     )
 
 
-def finished(number: int = 1, **more: Any) -> SmsFinished:
-    return SmsFinished(
+def finished(number: int = 1, **more: Any) -> MessageFinished:
+    return MessageFinished(
         **{
             "message_id": f"m{number}",
             "modem_id": "one",

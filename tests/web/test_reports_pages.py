@@ -9,7 +9,7 @@ from datetime import date, timedelta
 import pytest
 
 from otppi.gateway.sent import SentSettings
-from otppi.model.events import DeliveryReported, Outcome, SmsFinished
+from otppi.model.events import DeliveryReported, MessageFinished, Outcome
 from otppi.model.number import Number
 from otppi.model.received_pdu import ReportOutcome
 from otppi.web.outcomes import OUTCOMES
@@ -29,7 +29,7 @@ def finished(one, message_id, number="6281200000001", **others):
         "outcome": Outcome.SENT,
         "duration_s": 2.5,
     }
-    one.gateway.bus.publish(SmsFinished(message_id=message_id, **(values | others)))
+    one.gateway.bus.publish(MessageFinished(message_id=message_id, **(values | others)))
 
 
 def total(one):

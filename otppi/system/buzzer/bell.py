@@ -15,11 +15,11 @@ from otppi.model.errors import HostError, HostUnreachable
 from otppi.model.events import (
     BalanceLow,
     BrokerLost,
+    MessageFinished,
     ModemStateChanged,
     Outcome,
     RequestAnswered,
     ResetByStick,
-    SmsFinished,
 )
 from otppi.model.modems import ModemState
 from otppi.system.buzzer.settings import BellSettings
@@ -81,7 +81,7 @@ class Bell:
         self._bus.subscribe(
             "buzzer",
             self._hear,
-            SmsFinished,
+            MessageFinished,
             RequestAnswered,
             BrokerLost,
             BalanceLow,
@@ -176,12 +176,12 @@ def _tune_for(event: object, settings: BellSettings) -> Tune | None:
             return Tune.ALERT if settings.balance_low else None
         case ModemStateChanged(state=ModemState.FAILED):
             return Tune.ALERT if settings.modem_failure else None
-        case SmsFinished() | RequestAnswered() if _is_failure(event) and settings.sms_failure:
+        case MessageFinished() | RequestAnswered() if _is_failure(event) and settings.sms_failure:
             return Tune.ALERT
     return None
 
 
-def _is_failure(event: SmsFinished | RequestAnswered) -> bool:
+def _is_failure(event: MessageFinished | RequestAnswered) -> bool:
     if event.door in _DOORS_BY_HAND:
         return False
     if isinstance(event, RequestAnswered):

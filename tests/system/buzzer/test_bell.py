@@ -10,11 +10,11 @@ from otppi.model.errors import HostUnreachable
 from otppi.model.events import (
     BalanceLow,
     BrokerLost,
+    MessageFinished,
     ModemStateChanged,
     Outcome,
     RequestAnswered,
     ResetByStick,
-    SmsFinished,
 )
 from otppi.model.modems import ModemState
 from otppi.system.buzzer.bell import Bell
@@ -78,7 +78,7 @@ def tunes(tones):
 
 
 def sms(outcome, door="rest", **more):
-    return SmsFinished(
+    return MessageFinished(
         message_id="a",
         modem_id="1",
         modem_name="m",

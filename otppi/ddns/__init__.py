@@ -1,0 +1,1 @@
+"""Dynamic DNS: keeps names pointing to the public address of the device."""

@@ -1,0 +1,1 @@
+"""E-mail accounts: what is written, and how it reaches a server."""
