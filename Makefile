@@ -20,7 +20,7 @@ run: setup ## Run the gateway with four simulated modems on this machine
 
 test: setup ## Run all tests, the booted image in short included; or those named: TESTS=tests/gateway
 	@provisioning/device-tests.sh
-	@$(BIN)/python -m pytest $(TESTS)
+	@$(BIN)/python -m pytest $(or $(TESTS),-n 2)
 	@$(if $(TESTS),,$(BIN)/python -m pytest -m 'image and short' tests/image_boot)
 
 check: ## Check format, style, types, layers and shell scripts

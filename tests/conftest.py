@@ -2,11 +2,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from tests import needs, ports
 from tests.gateway_under_test import GatewayUnderTest
 
 pytest_plugins = ["tests.broker_servers.fixtures"]
+
+# Folders whose tests share a browser and a device, or brokers, which are slow to start.
+_TOGETHER = (("tests/browser/",), ("tests/brokers/", "tests/publisher/"))
 
 
 class FakeClock:
@@ -29,6 +33,19 @@ class FakeClock:
     def advance(self, seconds: float) -> None:
         self.wall += seconds
         self.boot += seconds
+
+
+class _WholeFiles(LoadScopeScheduling):
+    """Gives the processes of `pytest -n` whole files, and what belongs together to one of them."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return next((folders[0] for folders in _TOGETHER if file.startswith(folders)), file)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log) -> LoadScopeScheduling:
+    config.option.loadscopereorder = False  # what takes longest comes early enough as it stands
+    return _WholeFiles(config, log)
 
 
 def pytest_terminal_summary(terminalreporter) -> None:
