@@ -15,8 +15,8 @@ packages=(
     xz-utils zbar-tools
 )
 
-# The message brokers.
-packages+=(activemq mosquitto rabbitmq-server redis-server)
+# The message brokers, and a mail server.
+packages+=(activemq mosquitto rabbitmq-server redis-server exim4-daemon-light)
 
 # The booted image; for one of another processor, image/README.md.
 packages+=(cpio kmod mmdebstrap qemu-utils zstd)

@@ -30,7 +30,7 @@ _ANY_COMMAND: tuple[type[OtpPiError], ...] = (
     errors.OutcomeUnknown,
     errors.Busy,
 )
-_EMAIL = (errors.MessageExpired, errors.NoEmailAccount)
+_EMAIL = (errors.MessageExpired, errors.NoEmailAccount, errors.QuotaUsedUp)
 _SMS = (
     errors.MessageExpired,
     errors.NumberBlocked,
@@ -316,6 +316,8 @@ def _data_schema(name: str, arguments: Sequence[Argument]) -> Json:
 
 def _argument_schema(command: str, argument: Argument) -> Json:
     schema: Json = {"type": ["string", "number"], "description": argument.help}
+    if argument.is_list:
+        return {"type": "array", "items": {"type": "object"}, "description": argument.help}
     if argument.is_time:
         schema["type"] = ["number", "string"]
     else:

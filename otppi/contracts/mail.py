@@ -15,6 +15,7 @@ class Written:
 
     subject: str = field(repr=False)  # empty for the subject of the settings
     text: str = field(repr=False)  # plain text or HTML
+    is_code: bool = False  # has another subject when the caller brings none
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -34,31 +34,38 @@ class DdnsRecord(Section, key="ddns", title="DDNS records", reset_flag="RESET_DD
             DYNDNS2: "another (dyndns2)",
         },
         default=CLOUDFLARE,
-        help="Who keeps the name. Its account is set below.",
+        help="Who keeps the name; the account there is set once for all of its names.",
+        title="Vendor",
     )
     type: str = choice(
         {A: "A: IPv4", AAAA: "AAAA: IPv6"}, default=A, help="What kind of address the name points to."
     )
     zone: str = text(
-        pattern=_NAME, shape="a domain such as example.com", help="The domain, as the vendor has it."
+        pattern=_NAME,
+        shape="a domain such as example.com",
+        help="The domain, as the vendor has it.",
+        title="Domain",
     )
     record_name: str = text(
         default="@",
         pattern=rf"@|\*|{_LABEL}(\.{_LABEL})*|\*\.{_LABEL}(\.{_LABEL})*",
         shape="a name such as otp or otp.example.com, or @ for the domain itself",
         help="The name before the domain, or the whole name; @ is the domain itself.",
+        title="Name",
     )
     ttl: int = integer(
         default=1,
         minimum=1,
         maximum=86_400,
         unit="s",
-        help="How long others remember the address; 1 leaves it to the vendor. For Cloudflare and Dynu v2 only.",
+        help="How long others remember the address; 1 leaves it to the vendor. For Cloudflare and Dynu v2 only, when "
+        "the record is made there; one that exists keeps its own.",
         title="TTL",
     )
     proxied: bool = boolean(
         default=False,
-        help="For Cloudflare only: the name points to Cloudflare, which passes web requests on.",
+        help="For Cloudflare only, when the record is made there: the name points to Cloudflare, which passes web "
+        "requests on. A record that exists stays as it is.",
     )
     every_minutes: str = choice(
         _MINUTES,
@@ -76,8 +83,8 @@ class DdnsRecord(Section, key="ddns", title="DDNS records", reset_flag="RESET_DD
         default="",
         pattern=r"[A-Za-z0-9_=-]{0,200}",
         shape="letters, digits and - _ =, at most 200",
-        help="For FreeDNS only: the token of this very name, from its update address; without one the account is "
-        "asked by user name and password.",
+        help="For FreeDNS only: the token of this very name and type, from its update address. Without one the account "
+        "is asked by user name and password, which confuses A and AAAA of the same name.",
         title="Update token",
     )
     active: bool = boolean(default=True, help="A record that is not active is left as it is.")
@@ -101,7 +108,7 @@ class VendorSettings(Section, key="ddns_vendor", title="DDNS vendor"):
 
     active: bool = boolean(default=False, help="Whether this account is used.")
     endpoint: str = text(
-        default="",
+        default="https://dns.example.com/nic/update",
         pattern=_HTTPS,
         shape=_HTTPS_SHAPE,
         help="Where the vendor is asked.",
@@ -322,9 +329,14 @@ class PublicAddressSettings(Section, key="ddns_address", title="Public address",
 
     def check(self) -> dict[str, str]:
         """See `Section`."""
+        errors = {
+            name: "is not encrypted, and anybody on the way could answer"
+            for name in ("first_url", "second_url")
+            if getattr(self, name).startswith("http:")
+        }
         if self.first_url == self.second_url:
-            return {"second_url": "must be another than the first"}
-        return {}
+            errors["second_url"] = "must be another than the first"
+        return errors
 
 
 VENDORS: tuple[type[VendorSettings], ...] = (

@@ -5,6 +5,7 @@ import logging
 import re
 import secrets
 import threading
+from collections.abc import Sequence
 
 from otppi.gateway.accounts import TOTP_SECRET, Administrator, keep_password
 from otppi.gateway.guessing import GrowingWaits, OneAtATime
@@ -145,6 +146,12 @@ class AdminAccounts:
         except ValueError:
             return ""
         return "" if number.is_short_code else number.digits
+
+    def contacts_of(self, account: Administrator) -> Sequence[str]:
+        """Return where the person can be reached, the phone first; empty if nowhere."""
+        address = account.email.strip()
+        is_address = " " not in address and 0 < address.find("@") < len(address) - 1
+        return [one for one in (self.digits_of(account.phone), address if is_address else "") if one]
 
     def account(self, user: str) -> Administrator:
         """Return an account.

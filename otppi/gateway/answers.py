@@ -5,22 +5,28 @@ from collections.abc import Mapping
 from typing import Any
 
 from otppi.model.errors import BadRequest, OtpPiError
+from otppi.model.events import Channel
 from otppi.model.modems import ModemState, ModemStatus
 from otppi.model.requests import Echo, Request
-from otppi.model.results import ModemList, OtpSent, Result, SmsReceipt, UssdReply
+from otppi.model.results import MailReceipt, ModemList, OtpSent, Receipt, Result, SmsReceipt, UssdReply
 
 SUCCESS = "0000"
+# Word for word what the old product answered, spelling included.
+_MAIL_SENT = "The message was sent successfuly"
 
 
 def success(request: Request, result: Result) -> dict[str, Any]:
     """Describe what was done."""
     if isinstance(request, Echo):
         return dict(request.document)
-    return {
+    answer = {
         "command": request.command,
         "response_code": SUCCESS,
         "data": {**request.echo, **_data(result)},
     }
+    if isinstance(result, MailReceipt):
+        answer["message"] = _MAIL_SENT
+    return answer
 
 
 def failure(command: str, error: OtpPiError, echo: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -44,16 +50,20 @@ def _data(result: Result) -> dict[str, Any]:
         case SmsReceipt():
             # `modemID` and `result` are the old product's names.
             return {
+                **_way(result),
                 "modemID": result.modem_id,
                 "result": ", ".join(f"+CMGS: {reference}" for reference in result.references),
                 "parts": result.parts,
                 "message_id": result.message_id,
             }
-        case OtpSent():
+        case MailReceipt():
+            return {**_way(result), "account": result.account_name, "message_id": result.message_id}
+        case OtpSent(receipt=receipt):
             return {
-                "parts": result.receipt.parts,
+                **_way(receipt),
+                **({"parts": receipt.parts} if isinstance(receipt, SmsReceipt) else {}),
                 "expires_in": result.life_s,
-                "message_id": result.receipt.message_id,
+                "message_id": receipt.message_id,
             }
         case ModemList():
             return {"modem_list": {one.id: modem(one) for one in result.modems}}
@@ -67,6 +77,12 @@ def _data(result: Result) -> dict[str, Any]:
             }
         case _:
             return {}
+
+
+def _way(receipt: Receipt) -> dict[str, Any]:
+    """Say how a message went, and to which of its receivers."""
+    channel = Channel.SMS if isinstance(receipt, SmsReceipt) else Channel.EMAIL
+    return {"channel": channel.value, "fallback": receipt.fallback}
 
 
 def modem(modem: ModemStatus) -> dict[str, Any]:

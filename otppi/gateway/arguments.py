@@ -25,6 +25,7 @@ class Argument:
     required: bool = False
     max_length: int = 256
     is_time: bool = False
+    is_list: bool = False  # of objects
     example: str | int = ""
 
 

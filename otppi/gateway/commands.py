@@ -19,6 +19,7 @@ from otppi.model.requests import (
     CancelUssd,
     Echo,
     EmailAddress,
+    Fallback,
     ListModems,
     Origin,
     Receiver,
@@ -101,10 +102,31 @@ _USSD_CODE = Argument(
     example="*888#",
 )
 
-# The shape only: what the server of the domain accepts is its own affair (RFC 5321, 4.1.2).
-_EMAIL = re.compile(r"[^\s@<>\"(),:;\\]{1,64}@[A-Za-z0-9.-]{1,189}")
+_FALLBACK = Argument(
+    name="fallback",
+    help="Receivers that are tried in this order when the message does not get through to the first: a list of "
+    'objects such as {"receiver": "person@example.com", "after_s": 30}. A receiver to whom it surely cannot be sent is '
+    "followed at once; otherwise the next one is tried when the one before has had `after_s` seconds (30 without). The "
+    "answer says in `data.fallback` which one it was: 0 is `receiver`. A code is verified with `receiver`, whoever "
+    "got it.",
+    is_list=True,
+)
+_MOST_FALLBACKS = 5
+_AFTER_S, _LONGEST_AFTER_S = 30.0, 600.0
 
-_MESSAGE_ARGUMENTS = (_RECEIVER, _MESSAGE, _SUBJECT, _ID, _OPTIONAL_REFERENCE, _DATE_TIME, _EXPIRATION)
+# The shape only: what the server of the domain accepts is its own affair (RFC 5321, 4.1.2).
+EMAIL = re.compile(r"[^\s@<>\"(),:;\\]{1,64}@[A-Za-z0-9.-]{1,189}")
+
+_MESSAGE_ARGUMENTS = (
+    _RECEIVER,
+    _MESSAGE,
+    _SUBJECT,
+    _ID,
+    _OPTIONAL_REFERENCE,
+    _DATE_TIME,
+    _EXPIRATION,
+    _FALLBACK,
+)
 _SMS_ARGUMENTS = (*_MESSAGE_ARGUMENTS, _ONLY_MODEM)
 
 
@@ -154,22 +176,47 @@ class Commands:
         request = command.read(self, origin, name, Fields(data))
         if isinstance(request, Echo):
             return replace(request, document=dict(document))
-        if "fallback" in data:
+        if data.get("fallback") is not None and _FALLBACK not in command.arguments:
             # To leave it out silently would promise a second way that is not gone.
-            raise BadRequest("data.fallback", "is not supported by this release")
+            raise BadRequest("data.fallback", "is of no use with this command")
         return request
 
     def number_or_email(self, fields: Fields, *, may_be_email: bool) -> Receiver:
         """Read the receiver."""
-        raw = fields.text(_RECEIVER)
+        return self._receiver(fields.text(_RECEIVER), "data.receiver", may_be_email=may_be_email)
+
+    def fallback(self, fields: Fields) -> tuple[Fallback, ...]:
+        """Read the receivers that are tried after the first."""
+        raw = fields.raw(_FALLBACK.name)
+        if raw is None:
+            return ()
+        if not isinstance(raw, list) or len(raw) > _MOST_FALLBACKS:
+            raise BadRequest("data.fallback", f"must be a list of at most {_MOST_FALLBACKS} objects")
+        return tuple(self._fallback(one, f"data.fallback[{place}]") for place, one in enumerate(raw))
+
+    def _fallback(self, raw: object, field: str) -> Fallback:
+        if not isinstance(raw, Mapping) or not isinstance(receiver := raw.get("receiver"), str | int):
+            raise BadRequest(field, 'must be an object such as {"receiver": "person@example.com"}')
+        after_s = raw.get("after_s", _AFTER_S)
+        is_time = isinstance(after_s, int | float) and not isinstance(after_s, bool)
+        if not is_time or not 0 < after_s <= _LONGEST_AFTER_S:
+            raise BadRequest(
+                f"{field}.after_s", f"must be above 0 and at most {_LONGEST_AFTER_S:.0f} seconds"
+            )
+        return Fallback(
+            receiver=self._receiver(str(receiver).strip(), f"{field}.receiver", may_be_email=True),
+            after_s=float(after_s),
+        )
+
+    def _receiver(self, raw: str, field: str, *, may_be_email: bool) -> Receiver:
         if "@" in raw and may_be_email:
-            if not _EMAIL.fullmatch(raw):
-                raise BadRequest("data.receiver", "is not an e-mail address")
+            if not EMAIL.fullmatch(raw):
+                raise BadRequest(field, "is not an e-mail address")
             return EmailAddress(address=raw)
         try:
             return parse_number(raw, self._sms().country_code)
         except ValueError as error:
-            raise BadRequest("data.receiver", str(error)) from None
+            raise BadRequest(field, str(error)) from None
 
     def message_life(self, fields: Fields, held_s: float) -> Deadline:
         """Say until when a message that came so long ago is worth sending; for ever if the caller set no time."""
@@ -249,6 +296,7 @@ def _read_message(commands: Commands, origin: Origin, name: str, fields: Fields)
         text=fields.text(_MESSAGE),
         subject=fields.text(_SUBJECT),
         life=commands.message_life(fields, _held_s(origin)),
+        fallback=commands.fallback(fields),
         modem="" if isinstance(receiver, EmailAddress) else fields.text(_ONLY_MODEM),
         repeat_token=token[:256],
     )
@@ -274,6 +322,7 @@ def _read_request_otp(commands: Commands, origin: Origin, name: str, fields: Fie
         subject=fields.text(_SUBJECT),
         web_host=web_host,
         app_hash=app_hash,
+        fallback=commands.fallback(fields),
     )
 
 
@@ -344,6 +393,7 @@ COMMANDS: Mapping[str, Command] = {
             _SUBJECT,
             _DATE_TIME,
             _EXPIRATION,
+            _FALLBACK,
         ),
         read=_read_request_otp,
     ),

@@ -1,14 +1,18 @@
 """Takes one request, does what it asks, returns one result or raises one of our errors."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, replace
 from typing import TypeVar
 
+from otppi.contracts.mail import Relayed, Written
 from otppi.contracts.sms import ModemDirectory, OutgoingSms, Priority, UssdSender
 from otppi.gateway.blocklist import BlockList
 from otppi.gateway.delivery import Delivery, is_time_critical
+from otppi.gateway.fallback import deliver_along
 from otppi.gateway.limits import RateLimits
+from otppi.gateway.mailing import Mailing
 from otppi.gateway.otp import OtpStore
 from otppi.gateway.otp_message import fill
 from otppi.gateway.policy import SmsSettings
@@ -17,7 +21,7 @@ from otppi.lib.clock import Clock
 from otppi.lib.deadline import Deadline
 from otppi.model.errors import (
     BadRequest,
-    NoEmailAccount,
+    NumberBlocked,
     OtpError,
     OtpPiError,
     OutcomeUnknown,
@@ -31,6 +35,7 @@ from otppi.model.requests import (
     CancelUssd,
     Echo,
     EmailAddress,
+    Fallback,
     ListModems,
     Origin,
     Receiver,
@@ -43,9 +48,11 @@ from otppi.model.requests import (
 from otppi.model.results import (
     BlockListChanged,
     Echoed,
+    MailReceipt,
     ModemList,
     OtpSent,
     OtpVerified,
+    Receipt,
     Result,
     SmsReceipt,
     UssdCancelled,
@@ -53,7 +60,7 @@ from otppi.model.results import (
 )
 from otppi.model.sms_text import SmsText, code_text
 
-R = TypeVar("R", SmsReceipt, OtpSent, OtpVerified, UssdReply)
+R = TypeVar("R", Receipt, OtpSent, OtpVerified, UssdReply)
 
 _DIGITS = "0000000000"  # stands for a code where only the length of the text matters
 
@@ -65,6 +72,7 @@ class Dispatcher:
         self,
         *,
         delivery: Delivery,
+        mailing: Mailing,
         directory: ModemDirectory,
         ussd: UssdSender,
         otp: OtpStore,
@@ -75,6 +83,7 @@ class Dispatcher:
         clock: Clock,
     ) -> None:
         self._delivery = delivery
+        self._mailing = mailing
         self._directory = directory
         self._ussd = ussd
         self._otp = otp
@@ -113,29 +122,62 @@ class Dispatcher:
             case _:
                 raise TypeError(f"no use case for {type(request).__name__}")
 
-    def _send_message(self, request: SendMessage) -> SmsReceipt:
-        number = self._phone(request.receiver)
-        sms = OutgoingSms(
-            number=number,
-            text=self._coded(request.text),
-            origin=request.origin,
-            priority=self._priority(request.life),
-            only_modem=self._modem_id(request.modem) if request.modem else "",
-            validity_s=_validity_s(request.life),
-        )
+    def relay(self, origin: Origin, mail: Relayed, to: EmailAddress, *, directly: bool) -> MailReceipt:
+        """Hand on a finished e-mail; waits for the server's answer, at most as long as any caller.
+
+        Args:
+            origin: Who handed it over.
+            mail: The e-mail.
+            to: The one receiver.
+            directly: Whether it goes straight to the receiver's server rather than by the accounts.
+
+        Raises:
+            OtpPiError: As `Mailing.deliver`.
+        """
+        return self._mailing.deliver(mail, to, origin, Deadline.never(self._clock), directly=directly)
+
+    def _send_message(self, request: SendMessage) -> Receipt:
+        receiver, fallback = self._unblocked(request.receiver, request.fallback)
+        is_critical = is_time_critical(request.life, self._settings())
+        modem = self._modem_id(request.modem) if request.modem else ""
+        # What can be refused is refused before anything is remembered.
+        if _has_number(receiver, fallback):
+            self._coded(request.text)
+
+        def deliver(first: First | None) -> Receipt:
+            def attempt(to: Receiver, life: Deadline) -> Receipt:
+                if isinstance(to, EmailAddress):
+                    return self._mail(request, to, request.text, life, first, is_critical=is_critical)
+                sms = OutgoingSms(
+                    number=to,
+                    text=self._coded(request.text),
+                    origin=request.origin,
+                    priority=Priority.TIME_CRITICAL if is_critical else Priority.NORMAL,
+                    only_modem=modem,
+                    validity_s=_validity_s(request.life),
+                )
+                return self._delivery.deliver(sms if first is None else _noted_by(first, sms), life)
+
+            return self._along(request, receiver, fallback, attempt, may_repeat=is_critical)
+
         if not request.repeat_token:
-            return self._delivery.deliver(sms, request.life)
+            return deliver(None)
         key = self._repeats.key(
-            request.origin, request.command, number.digits, request.repeat_token, request.text
+            request.origin,
+            request.command,
+            _key(request.receiver),
+            request.repeat_token,
+            request.text,
+            *(_key(one.receiver) for one in request.fallback),
         )
         arrival = request.origin.arrival
         return self._once(
             key,
             request.life.remaining_s,
-            lambda first: self._delivery.deliver(_noted_by(first, sms), request.life),
+            deliver,
             _receipt,
             # What was in flight when the service died: a second copy of a code does no harm, a missing one does.
-            retry_interrupted=sms.priority is Priority.TIME_CRITICAL,
+            retry_interrupted=is_critical,
             is_another=arrival is not None
             and not arrival.is_repeat
             and request.repeat_token == arrival.token,
@@ -187,19 +229,23 @@ class Dispatcher:
         return self._once(key, life_s, do, again, is_another=not arrival.is_repeat)
 
     def _request_otp(self, request: RequestOtp) -> OtpSent:
-        number = self._phone(request.receiver)
-        if number.is_short_code:
-            raise BadRequest("data.receiver", "a code cannot be sent to a short code")
-        self._coded(fill(request.template, _DIGITS, request.web_host, request.app_hash))
+        receiver, fallback = self._unblocked(request.receiver, request.fallback)
+        for one in (receiver, *(other.receiver for other in fallback)):
+            if isinstance(one, Number) and one.is_short_code:
+                raise BadRequest("data.receiver", "a code cannot be sent to a short code")
+        if _has_number(receiver, fallback):
+            self._coded(fill(request.template, _DIGITS, request.web_host, request.app_hash))
         return self._once_for_broker(
             request,
             request.life.remaining_s,
-            lambda first: self._send_code(request, number, first),
+            lambda first: self._send_code(request, receiver, fallback, first),
             lambda outcome: OtpSent(receipt=_receipt(outcome), life_s=math.ceil(request.life.remaining_s)),
         )
 
-    def _send_code(self, request: RequestOtp, number: Number, first: First | None) -> OtpSent:
-        key = _key(number)
+    def _send_code(
+        self, request: RequestOtp, receiver: Receiver, fallback: Sequence[Fallback], first: First | None
+    ) -> OtpSent:
+        key = _key(request.receiver)
         issued = self._otp.issue(request.reference, key, request.params, request.life.remaining_s)
         try:
             taken = self._limits.take(key, request.origin.user, request.origin.address)
@@ -207,17 +253,29 @@ class Dispatcher:
             self._otp.revoke(request.reference, issued.token)
             raise
 
-        text = fill(request.template, issued.code, request.web_host, request.app_hash)
-        sms = OutgoingSms(
-            number=number,
-            text=self._coded(text),
-            origin=request.origin,
-            priority=Priority.TIME_CRITICAL,
-            validity_s=issued.life_s,
-            before_submit=lambda: self._otp.submitted(request.reference, issued.token),
-        )
+        def submitted() -> None:
+            self._otp.submitted(request.reference, issued.token)
+
+        def attempt(to: Receiver, life: Deadline) -> Receipt:
+            if _key(to) != key:
+                # Who asks is counted once, each receiver for itself.
+                self._limits.take(_key(to), "", "")
+            if isinstance(to, EmailAddress):
+                # The lines for browsers and apps are read in SMS only.
+                text = fill(request.template, issued.code)
+                return self._mail(request, to, text, life, first, is_critical=True, submitted=submitted)
+            sms = OutgoingSms(
+                number=to,
+                text=self._coded(fill(request.template, issued.code, request.web_host, request.app_hash)),
+                origin=request.origin,
+                priority=Priority.TIME_CRITICAL,
+                validity_s=issued.life_s,
+                before_submit=submitted,
+            )
+            return self._delivery.deliver(sms if first is None else _noted_by(first, sms), life)
+
         try:
-            receipt = self._delivery.deliver(sms if first is None else _noted_by(first, sms), request.life)
+            receipt = self._along(request, receiver, fallback, attempt, may_repeat=True)
         except OutcomeUnknown:
             raise  # it may be on its way, so the code stays alive
         except OtpPiError:
@@ -225,6 +283,45 @@ class Dispatcher:
             self._limits.give_back(taken)
             raise
         return OtpSent(receipt=receipt, life_s=math.ceil(issued.life_s))
+
+    def _mail(
+        self,
+        request: SendMessage | RequestOtp,
+        to: EmailAddress,
+        text: str,
+        life: Deadline,
+        first: First | None,
+        *,
+        is_critical: bool,
+        submitted: Callable[[], None] = lambda: None,
+    ) -> MailReceipt:
+        def noted() -> None:
+            submitted()
+            if first is not None:
+                first.submitted()
+
+        written = Written(subject=request.subject, text=text, is_code=isinstance(request, RequestOtp))
+        return self._mailing.deliver(
+            written, to, request.origin, life, is_critical=is_critical, before_submit=noted
+        )
+
+    def _along(
+        self,
+        request: SendMessage | RequestOtp,
+        receiver: Receiver,
+        fallback: Sequence[Fallback],
+        attempt: Callable[[Receiver, Deadline], Receipt],
+        *,
+        may_repeat: bool,
+    ) -> Receipt:
+        if not fallback and receiver is request.receiver:
+            return attempt(receiver, request.life)
+        until = request.life.within(self._settings().longest_wait_s)
+        receipt = deliver_along(receiver, fallback, until, attempt, may_repeat=may_repeat)
+        # Counted as the caller numbers them, whoever was left out because he is blocked.
+        asked_for = [request.receiver, *(one.receiver for one in request.fallback)]
+        tried = [receiver, *(one.receiver for one in fallback)]
+        return replace(receipt, fallback=_place(asked_for, tried[receipt.fallback]))
 
     def _verify_otp(self, request: VerifyOtp) -> OtpVerified:
         def verify(_: First | None) -> OtpVerified:
@@ -252,11 +349,30 @@ class Dispatcher:
                 return modem.id
         raise UnknownModem("there is no such modem")
 
-    def _phone(self, receiver: Receiver) -> Number:
-        if isinstance(receiver, EmailAddress):
-            raise NoEmailAccount
-        self._blocklist.check(receiver)
-        return receiver
+    def _unblocked(
+        self, receiver: Receiver, fallback: Sequence[Fallback]
+    ) -> tuple[Receiver, Sequence[Fallback]]:
+        """Return who may get a message: the first of them, and the others.
+
+        Raises:
+            NumberBlocked: Nobody may.
+        """
+        try:
+            self._check_blocked(receiver)
+        except NumberBlocked:
+            if not fallback:
+                raise
+            return self._unblocked(fallback[0].receiver, fallback[1:])
+        allowed = []
+        for one in fallback:
+            with suppress(NumberBlocked):
+                self._check_blocked(one.receiver)
+                allowed.append(one)
+        return receiver, allowed
+
+    def _check_blocked(self, receiver: Receiver) -> None:
+        if isinstance(receiver, Number):
+            self._blocklist.check(receiver)
 
     def _coded(self, text: str) -> SmsText:
         most = self._settings().max_parts
@@ -268,13 +384,18 @@ class Dispatcher:
             raise BadRequest("data.message", f"needs {coded.part_count} parts, more than the {most} allowed")
         return coded
 
-    def _priority(self, life: Deadline) -> Priority:
-        return Priority.TIME_CRITICAL if is_time_critical(life, self._settings()) else Priority.NORMAL
-
 
 def _key(receiver: Receiver) -> str:
     """Return what a code is bound to: canonical digits, or the address in lower case."""
     return receiver.address.lower() if isinstance(receiver, EmailAddress) else receiver.digits
+
+
+def _has_number(receiver: Receiver, fallback: Sequence[Fallback]) -> bool:
+    return any(isinstance(one, Number) for one in (receiver, *(other.receiver for other in fallback)))
+
+
+def _place(receivers: Sequence[Receiver], wanted: Receiver) -> int:
+    return next(place for place, one in enumerate(receivers) if one is wanted)
 
 
 def _first_outcome(earlier: Earlier, deadline: Deadline) -> Outcome:
@@ -303,10 +424,10 @@ def _refusal(error: OtpPiError) -> Outcome:
     return {"code": error.code, "status": error.status, "error": str(error)}
 
 
-def _outcome(result: SmsReceipt | OtpSent | OtpVerified | UssdReply) -> Outcome:
+def _outcome(result: Receipt | OtpSent | OtpVerified | UssdReply) -> Outcome:
     """Return what a repeat is told; no text and no number is in it."""
     match result:
-        case SmsReceipt():
+        case SmsReceipt() | MailReceipt():
             return asdict(result)
         case OtpSent():
             return asdict(result.receipt)
@@ -314,7 +435,9 @@ def _outcome(result: SmsReceipt | OtpSent | OtpVerified | UssdReply) -> Outcome:
             return {}
 
 
-def _receipt(outcome: Outcome) -> SmsReceipt:
+def _receipt(outcome: Outcome) -> Receipt:
+    if "account_id" in outcome:
+        return MailReceipt(**outcome)
     return SmsReceipt(**{**outcome, "references": tuple(outcome["references"])})
 
 

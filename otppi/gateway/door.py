@@ -6,13 +6,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from otppi.contracts.mail import Relayed
 from otppi.gateway import answers
 from otppi.gateway.commands import Commands
 from otppi.gateway.dispatcher import Dispatcher
 from otppi.lib.bus import Bus
 from otppi.model.errors import BadRequest, Busy, OtpPiError, OutcomeUnknown
 from otppi.model.events import RequestAnswered
-from otppi.model.requests import Origin, Request
+from otppi.model.requests import EmailAddress, Origin, Request
+from otppi.model.results import MailReceipt
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +57,28 @@ class Door:
             )
         )
         return answer
+
+    def relay(self, origin: Origin, mail: Relayed, address: str, *, directly: bool) -> MailReceipt:
+        """Hand on a finished e-mail; waits for the server's answer.
+
+        Raises:
+            OtpPiError: It was not, or not surely, sent.
+        """
+        began_s, code = time.monotonic(), OutcomeUnknown.code
+        try:
+            receipt = self._dispatcher.relay(origin, mail, EmailAddress(address=address), directly=directly)
+            code = answers.SUCCESS
+        except OtpPiError as error:
+            code = error.code
+            raise
+        else:
+            return receipt
+        finally:
+            self._bus.publish(
+                RequestAnswered(
+                    door=origin.door, command="relay", code=code, duration_s=time.monotonic() - began_s
+                )
+            )
 
     def _answer_all(self, document: Mapping[str, Any], origin: Origin) -> Answer:
         """Answer the array dialect: `data` is a list of requests, each is answered in its place."""

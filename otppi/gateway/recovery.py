@@ -1,8 +1,8 @@
-"""A forgotten password: a code by SMS to the phone of the account lets its person set a new one."""
+"""A forgotten password: a code to the phone or e-mail address of the account lets its person set a new one."""
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 from otppi.gateway.admin_tokens import AdminTokens
@@ -57,7 +57,7 @@ class Recovery:
         accounts: AdminAccounts,
         sessions: Sessions,
         tokens: AdminTokens,
-        send: Callable[[str, str], object],
+        send: Callable[[Sequence[str], str], object],
         key: bytes,
         clock: Clock,
         journal: Journal,
@@ -68,7 +68,8 @@ class Recovery:
             accounts: Gets the new password.
             sessions: Those of the account end.
             tokens: Those of the account are removed.
-            send: Sends a text to the digits of a number, and may wait for it; raises OtpPiError if it failed.
+            send: Sends a text to the first of these numbers and addresses that it gets through to, and may wait for
+                it; raises OtpPiError if it failed.
             key: The key of the device.
             clock: Its boot time counts.
             journal: What a restart keeps; a code for a password is never among it.
@@ -87,7 +88,7 @@ class Recovery:
         self._wrong = SlidingLimit(*_WRONG_FROM_ADDRESS)
 
     def begin(self, user_or_contact: str, address: str, language: str = "en") -> None:
-        """Send a code, if there is an account of this name or contact that has a phone and no code yet that counts.
+        """Send a code, if there is an account of this name that has a contact and no code yet that counts.
 
         Were the earlier one void, whoever asks again and again would keep its owner out. Returns at once and says
         nothing of what it did. The language is used where the account names none.
@@ -102,15 +103,15 @@ class Recovery:
             if not user:
                 return
             account = self._accounts.account(user)
-            number = self._accounts.digits_of(account.phone)
-            if not number or not account.is_usable:
+            contacts = self._accounts.contacts_of(account)
+            if not contacts or not account.is_usable:
                 return
             key = self._hash("account", user)
             if self._for_accounts.wait_s(key, now) > 0:
                 log.warning("too many codes for a new password", extra={"fields": {"user": user}})
                 return
             try:
-                issued = self._otp.issue(user, number, _NO_PARAMS, _CODES.default_life_s)
+                issued = self._otp.issue(user, " ".join(contacts), _NO_PARAMS, _CODES.default_life_s)
             except DuplicateReference:
                 return
             self._for_accounts.take(key, now)
@@ -118,7 +119,7 @@ class Recovery:
         log.info("a code for a new password", extra={"fields": {"user": user, "address": address}})
         # How long the network takes would tell that there is such an account.
         threading.Thread(
-            target=self._deliver, args=(user, issued.token, number, text), name="recovery-sms", daemon=True
+            target=self._deliver, args=(user, issued.token, contacts, text), name="recovery", daemon=True
         ).start()
 
     def finish(self, user_or_contact: str, code: str, new_password: str, address: str) -> str:
@@ -153,12 +154,12 @@ class Recovery:
         account = self._accounts.account(user)
         if not account.is_usable:
             raise OtpInvalid("the account is switched off")
-        # Bound to the number: one that changed meanwhile proves nothing.
-        self._otp.verify(user, self._accounts.digits_of(account.phone), _NO_PARAMS, code)
+        # Bound to where it was sent: a contact that changed meanwhile proves nothing.
+        self._otp.verify(user, " ".join(self._accounts.contacts_of(account)), _NO_PARAMS, code)
 
-    def _deliver(self, user: str, token: str, number: str, text: str) -> None:
+    def _deliver(self, user: str, token: str, contacts: Sequence[str], text: str) -> None:
         try:
-            self._send(number, text)
+            self._send(contacts, text)
         except OtpPiError as error:
             self._otp.revoke(user, token)
             fields = {"user": user, "reason": type(error).__name__}

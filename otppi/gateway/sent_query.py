@@ -31,6 +31,7 @@ class SentFilter:
     user: str = ""
     outcome: str = ""
     delivery: str = ""
+    channel: str = ""
     number: str = ""  # its last digits, or all of it, as a person types it
 
     def fits(self, row: SentRow) -> bool:
@@ -42,6 +43,7 @@ class SentFilter:
             and self.user in ("", row.user)
             and self.outcome in ("", row.outcome)
             and self.delivery in ("", row.delivery)
+            and self.channel in ("", row.channel)
             and (not self.number or any(one.search(row.number) for one in self._numbers))
         )
 

@@ -10,3 +10,12 @@ def masked_digits(digits: str) -> str:
         return "•" * len(digits)
     keep = 5 if len(digits) >= 10 else 2
     return digits[:keep] + "•" * (len(digits) - keep - 2) + digits[-2:]
+
+
+def masked_address(address: str) -> str:
+    """Keep what tells the server apart and hide what tells the person apart: `p•••@example.com`.
+
+    How long the hidden part is does not show.
+    """
+    local, _, domain = address.rpartition("@")
+    return f"{local[:1]}•••@{domain}" if len(local) > 1 else f"•••@{domain}"

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from otppi.lib.deadline import Deadline
+from otppi.lib.masking import masked_address
 from otppi.model.number import Number
 
 
@@ -39,8 +40,21 @@ class EmailAddress:
 
     address: str = field(repr=False)
 
+    @property
+    def masked(self) -> str:
+        """The address as logs and reports show it."""
+        return masked_address(self.address)
+
 
 Receiver = Number | EmailAddress
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fallback:
+    """Another receiver, for a message that the ones before it did not get."""
+
+    receiver: Receiver
+    after_s: float  # how long the one before it is tried at most
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +75,7 @@ class SendMessage(Request):
     subject: str = field(default="", repr=False)
     life: Deadline
     modem: str = ""  # id or name of the one that may send it; empty if any may
+    fallback: tuple[Fallback, ...] = ()
     # What names a repeat: the caller's `id` or `reference`, else its `date_time`; empty if it sent neither.
     repeat_token: str = field(default="", repr=False)
 
@@ -77,6 +92,7 @@ class RequestOtp(Request):
     subject: str = field(default="", repr=False)
     web_host: str = ""
     app_hash: str = ""
+    fallback: tuple[Fallback, ...] = ()  # the code stays bound to `receiver`
 
 
 @dataclass(frozen=True, kw_only=True)

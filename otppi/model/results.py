@@ -14,13 +14,27 @@ class SmsReceipt:
     parts: int
     references: tuple[int, ...]  # TP-MR of each part
     message_id: str = ""  # what a `DeliveryReported` of it will say
+    fallback: int = 0  # the receiver that it went to: 0 is the first one asked for
+
+
+@dataclass(frozen=True, kw_only=True)
+class MailReceipt:
+    """A server took an e-mail."""
+
+    account_id: str
+    account_name: str
+    message_id: str
+    fallback: int = 0  # as in `SmsReceipt`
+
+
+Receipt = SmsReceipt | MailReceipt
 
 
 @dataclass(frozen=True, kw_only=True)
 class OtpSent:
     """A code is on its way to its receiver."""
 
-    receipt: SmsReceipt
+    receipt: Receipt
     life_s: int
 
 
@@ -61,6 +75,4 @@ class Echoed:
     """The request itself."""
 
 
-Result = (
-    SmsReceipt | OtpSent | OtpVerified | BlockListChanged | ModemList | UssdReply | UssdCancelled | Echoed
-)
+Result = Receipt | OtpSent | OtpVerified | BlockListChanged | ModemList | UssdReply | UssdCancelled | Echoed

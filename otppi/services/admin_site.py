@@ -90,7 +90,7 @@ class AdminSite:
         key: bytes,
         journal: Journal,
         is_beside: Callable[[str, str], bool],
-        send: Callable[[str, str], object],
+        send: Callable[[Sequence[str], str], object],
         setup_secret: Callable[[], str] | None,
     ) -> None:
         """Compose; nothing is shown yet.
@@ -103,7 +103,7 @@ class AdminSite:
             key: The key of the device.
             journal: What a restart keeps.
             is_beside: Whether a request to this address of ours, from that address, comes from beside the device.
-            send: Sends a text to a number, for a forgotten password.
+            send: Sends a text to the first number or address it gets through to, for a forgotten password.
             setup_secret: What the first administrator is asked for elsewhere; None if there is none.
         """
         self._store = store

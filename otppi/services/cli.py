@@ -17,9 +17,11 @@ from otppi.services import (
     cli_backup,
     cli_brokers,
     cli_certificate,
+    cli_ddns,
     cli_device,
     cli_doctor,
     cli_inbox,
+    cli_mail,
     cli_prices,
     cli_sim,
     cli_ssh,
@@ -531,6 +533,8 @@ for _command in (
     cli_sim.sim,
     cli_ssh.ssh,
     cli_brokers.broker,
+    cli_mail.mail,
+    cli_ddns.ddns,
 ):
     main.add_command(_command)
 modem.add_command(cli_prices.price)

@@ -1,4 +1,4 @@
-"""`otppi demo`: the whole gateway on loopback with five simulated modems, to try everything without a SIM."""
+"""`otppi demo`: the whole gateway on loopback with simulated modems and a mailbox, to try everything without a SIM."""
 
 import os
 import secrets
@@ -14,6 +14,7 @@ from otppi.gateway.policy import GeneralSettings
 from otppi.lib import logfmt
 from otppi.lib.clock import SystemClock
 from otppi.lib.filelock import hold
+from otppi.mail.settings import PLAIN, EmailAccountSettings
 from otppi.model.operators import EXAMPLE
 from otppi.model.ports import SerialPort, Stick, UsbId
 from otppi.modems.settings import ModemSettings
@@ -21,8 +22,10 @@ from otppi.services.ending import end_on_signal
 from otppi.services.folders import StateFolder, runtime_folder
 from otppi.services.gateway import Gateway
 from otppi.services.hosts import desk
+from otppi.sim.delivered_email import DeliveredEmail
 from otppi.sim.line import SimLine, SimModems
-from otppi.sim.magic import MEANINGS
+from otppi.sim.magic import ADDRESS_MEANINGS, MEANINGS
+from otppi.sim.mailbox import PASSWORD, USER, Mailbox
 from otppi.sim.outbox import Outbox
 from otppi.sim.record import SentMessage
 from otppi.system.clock.settings import ClockSettings
@@ -47,6 +50,7 @@ class Ports:
 _PERSONALITIES = ("huawei", "simcom", "quectel", "generic")
 # The one that nobody has put into the settings: it is found, and first contact offers it.
 _NEW, _NEW_PERSONALITY, _NEW_USB, _NEW_INTERFACE = "new", "sim7600", UsbId(vendor=0x1E0E, product=0x9001), 2
+_MAIL_ACCOUNT = "demo-mailbox"
 
 
 def run(state_dir: Path, ports: Ports) -> None:
@@ -61,7 +65,10 @@ def run(state_dir: Path, ports: Ports) -> None:
         ending = end_on_signal()
         phones = state.path / "phones"
         outbox = Outbox(phones, on_delivered=_show)
-        with SimModems(state.path / "modems", on_message=outbox.deliver) as modems:
+        with (
+            Mailbox(state.path / "mail", on_delivered=_show_email) as mailbox,
+            SimModems(state.path / "modems", on_message=outbox.deliver) as modems,
+        ):
             for one, personality in zip(EXAMPLE, _PERSONALITIES, strict=True):
                 operator = one.name.replace("-", " ").capitalize()
                 modems.add(one.name, personality, operator=operator, imei=_imei(one.name))
@@ -75,6 +82,7 @@ def run(state_dir: Path, ports: Ports) -> None:
                     clock, lambda line: click.echo(f"  Device: {line}"), modem_sticks=lambda: (_stick(new),)
                 ),
             )
+            _set_up_mailbox(gateway, mailbox)
             password = _set_up(gateway, state.path / "modems", ports)
             # As on a device, where the whole system has the zone of the settings.
             os.environ["TZ"] = gateway.store.get(ClockSettings).time_zone
@@ -83,7 +91,7 @@ def run(state_dir: Path, ports: Ports) -> None:
             try:
                 _await_readiness(gateway)
                 is_set_up = bool(gateway.store.items(Administrator))
-                click.echo(_greeting(state_dir, ports, password, is_set_up=is_set_up))
+                click.echo(_greeting(state_dir, ports, mailbox, password, is_set_up=is_set_up))
                 ending.wait()
                 click.echo("Stopping …")
             finally:
@@ -127,6 +135,22 @@ def _set_up(gateway: Gateway, modems_dir: Path, ports: Ports) -> str:
     return password
 
 
+def _set_up_mailbox(gateway: Gateway, mailbox: Mailbox) -> None:
+    store, here = gateway.store, {"host": mailbox.host, "port": mailbox.smtp_port}
+    account = store.items(EmailAccountSettings).get(_MAIL_ACCOUNT)
+    if account is not None and account.host == mailbox.host:
+        store.put(EmailAccountSettings, _MAIL_ACCOUNT, here)
+    elif not store.items(ApiUser):  # the first start: who removes the account later wants another
+        values = {
+            "name": "Demo mailbox",
+            "security": PLAIN,
+            "allow_insecure": True,
+            "auth": False,
+            "sender_address": "otp@example.com",
+        }
+        store.put(EmailAccountSettings, _MAIL_ACCOUNT, {**values, **here})
+
+
 def _await_readiness(gateway: Gateway) -> None:
     problems = [problem for _, problem in gateway.listeners.problems() if problem]
     if problems:
@@ -147,11 +171,16 @@ def _show(message: SentMessage, path: Path) -> None:
     click.echo(f"\n  SMS to {message.number} by {message.modem} ({_shown(path)})\n    {text}")
 
 
+def _show_email(email: DeliveredEmail) -> None:
+    text = (email.parts().plain or "").strip().replace("\n", "\n    ")
+    click.echo(f"\n  E-mail to {email.receiver} ({_shown(email.path)})\n    {email.subject}\n    {text}")
+
+
 def _shown(path: Path) -> str:
     return os.path.relpath(path)
 
 
-def _greeting(state_dir: Path, ports: Ports, password: str, *, is_set_up: bool) -> str:
+def _greeting(state_dir: Path, ports: Ports, mailbox: Mailbox, password: str, *, is_set_up: bool) -> str:
     pages = f"http://127.0.0.1:{ports.admin}/"
     first = f"Log in at {pages}" if is_set_up else f"Open {pages} and set it up"
     url = f"http://127.0.0.1:{ports.api}/api/otp"
@@ -168,6 +197,9 @@ def _greeting(state_dir: Path, ports: Ports, password: str, *, is_set_up: bool) 
         f'"otp":"\'{code}\'"}}}}\''
     )
     magic = "\n".join(f"    {number.value}  {meaning}" for number, meaning in MEANINGS.items())
+    magic_addresses = "\n".join(
+        f"    {one.value:<20}  {meaning}" for one, meaning in ADDRESS_MEANINGS.items()
+    )
     return f"""
 OTP-Pi demo: a real gateway with four simulated modems of four operators, and a fifth that waits to be used.
 Ctrl-C ends it.
@@ -178,6 +210,8 @@ Ctrl-C ends it.
   Its manual    http://127.0.0.1:{ports.api}/docs
   API user      {_USER}   password {password}
   Phones        {_shown(state_dir / "phones")}/NUMBER/*.txt, and this console
+  Mailbox       {mailbox.page} for every address, and {_shown(state_dir / "mail")}/ADDRESS/*.eml
+  Its server    SMTP at {mailbox.host}:{mailbox.smtp_port}; no log-in is needed, {USER} with password {PASSWORD} works
 
 Request a one-time password (paste into another terminal, in this folder; until it is verified, a second one with
 the same reference is refused):
@@ -188,7 +222,9 @@ Verify it; the line reads the code from the simulated phone:
 
 {verify}
 
-Numbers that misbehave on purpose:
+Numbers and e-mail addresses that misbehave on purpose:
 
 {magic}
+
+{magic_addresses}
 """

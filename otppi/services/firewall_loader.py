@@ -14,6 +14,7 @@ from otppi.lib.clock import SystemClock
 from otppi.model.errors import HostError
 from otppi.services import firewall_plan
 from otppi.settings.store import SettingsStore
+from otppi.submission.settings import SubmissionSettings
 from otppi.system.firewall import iptables
 from otppi.system.firewall.report import FirewallReport, digest, write_report
 from otppi.system.firewall.ruleset import Family, Rules, emergency_rules
@@ -36,7 +37,12 @@ def load(state_dir: Path, report: Path) -> int:
         The exit code: 0 if the rules of the settings are in force, otherwise 1.
     """
     services = firewall_plan.services_of(
-        ApiSettings(), AdminSettings(), WlanSettings(), EthernetSettings(), VendorApiSettings()
+        ApiSettings(),
+        AdminSettings(),
+        WlanSettings(),
+        EthernetSettings(),
+        VendorApiSettings(),
+        SubmissionSettings(),
     )
     told = FirewallReport(digest="", at_s=SystemClock().wall_s(), is_on=True)
     try:

@@ -7,6 +7,7 @@ from otppi.api.settings import ApiSettings
 from otppi.api.vendor_settings import VendorApiSettings
 from otppi.settings.section import Section
 from otppi.settings.store import Joint, SettingsStore
+from otppi.submission.settings import SubmissionSettings
 from otppi.system.firewall.ruleset import Family, Rules, rules
 from otppi.system.firewall.services import AccessPoint, Services
 from otppi.system.firewall.settings import FirewallSettings, OpenPort
@@ -25,6 +26,7 @@ SECTIONS: tuple[type[Section], ...] = (
     AdminSettings,
     WlanSettings,
     EthernetSettings,
+    SubmissionSettings,
 )
 
 
@@ -34,14 +36,17 @@ def services_of(
     wlan: WlanSettings,
     ethernet: EthernetSettings,
     vendor: VendorApiSettings,
+    smtp: SubmissionSettings,
 ) -> Services:
     """Return what is to be reached; a service that listens to the device itself needs no open port."""
     admin_ports = ((True, admin.http_port), (admin.https_enabled, admin.https_port))
     api_ports = ((api.http_enabled, api.http_port), (api.https_enabled, api.https_port))
     vendor_ports = ((vendor.http_enabled, vendor.http_port), (vendor.https_enabled, vendor.https_port))
+    smtp_ports = ((smtp.active, smtp.server_port),)
     return Services(
         admin_ports=_offered(admin.host, admin_ports),
         api_ports=_offered(api.host, api_ports) + _offered(vendor.host, vendor_ports),
+        smtp_ports=_offered(smtp.server_address, smtp_ports),
         access_point=_access_point(wlan) if wlan.enabled else None,
         ethernet=ethernet.interface,
     )
@@ -55,6 +60,7 @@ def services_in(store: SettingsStore | Joint) -> Services:
         store.get(WlanSettings),
         store.get(EthernetSettings),
         store.get(VendorApiSettings),
+        store.get(SubmissionSettings),
     )
 
 

@@ -69,6 +69,11 @@ class StateFolder:
         return self.path / "vendor-book.json"
 
     @property
+    def ddns(self) -> Path:
+        """Which address every vendor of dynamic DNS was told last, and what it said."""
+        return self.path / "ddns.json"
+
+    @property
     def inbox(self) -> Path:
         """Received messages, in clear."""
         return self.path / "inbox"

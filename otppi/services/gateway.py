@@ -16,6 +16,7 @@ from otppi.api.docs import ApiDocs
 from otppi.api.rest import THREADS_KEPT_FREE, RestApi
 from otppi.api.settings import ApiSettings
 from otppi.api.vendor_settings import VendorApiSettings
+from otppi.contracts.mail import Relayed
 from otppi.gateway import diagnosis, router
 from otppi.gateway.accounts import Administrator, ApiAccounts
 from otppi.gateway.blocklist import BlockList
@@ -27,6 +28,7 @@ from otppi.gateway.inbox import Inbox, InboxSettings
 from otppi.gateway.journal import Journal
 from otppi.gateway.ledger import Ledger, Parcel
 from otppi.gateway.limits import RateLimits
+from otppi.gateway.mailing import Mailing
 from otppi.gateway.otp import OtpSettings, OtpStore
 from otppi.gateway.policy import GeneralSettings, SmsSettings
 from otppi.gateway.repeats import Repeats
@@ -36,9 +38,13 @@ from otppi.gateway.traffic import Traffic
 from otppi.lib.bus import Bus
 from otppi.lib.clock import Clock, SystemClock
 from otppi.lib.keyfile import device_key
+from otppi.mail.accounts import MailAccounts
+from otppi.mail.direct import Direct
+from otppi.mail.settings import EmailAccountSettings, EmailSettings
 from otppi.model.checks import Check, Level
 from otppi.model.errors import BadRequest, DeliveryError
 from otppi.model.events import (
+    Channel,
     DeliveryReported,
     MessageFinished,
     ModemLearned,
@@ -48,6 +54,7 @@ from otppi.model.events import (
 )
 from otppi.model.number import parse_number
 from otppi.model.requests import Origin
+from otppi.model.results import MailReceipt
 from otppi.modems.pool import ModemPool
 from otppi.modems.refused_pins import RefusedPins
 from otppi.modems.sending import Limits
@@ -60,6 +67,7 @@ from otppi.services.balance import Balances
 from otppi.services.certificates import Certificates
 from otppi.services.control import ControlServer
 from otppi.services.correspondence import Correspondence
+from otppi.services.ddns import Ddns
 from otppi.services.ending import Ending
 from otppi.services.firewall_plan import PORTAL_PORT
 from otppi.services.folders import StateFolder
@@ -68,18 +76,21 @@ from otppi.services.health import BusProbe, Probe, WebDoor, WebProbe, nobody_die
 from otppi.services.jobs import Jobs
 from otppi.services.listeners import Listeners, Plan
 from otppi.services.logs import Logs
+from otppi.services.mail_desk import MailDesk
 from otppi.services.metrics import Metrics
 from otppi.services.network_before import SettingsBefore
 from otppi.services.old_device.takeover import OldDevice
 from otppi.services.sections import SECTIONS, watch_over
 from otppi.services.sent_report import SentReport
 from otppi.services.sim_tools import SimTools
+from otppi.services.smtp_server import SmtpServer, server_name
 from otppi.services.subscribers import Subscribers
 from otppi.services.vendor_door import VendorDoor
 from otppi.services.vendor_routes import Senders, VendorDesk
 from otppi.services.vitals import VitalSigns
 from otppi.services.whole_change import ChangeBefore
 from otppi.settings.store import SettingsStore
+from otppi.submission.settings import DIRECTLY, SubmissionSettings
 from otppi.system import storage
 from otppi.system.network.addresses import read_interface
 from otppi.system.network.settings import EthernetSettings, NetworkSettings, WlanSettings
@@ -116,6 +127,7 @@ _LISTENING = frozenset(
 )
 _LOG_LAG_S = 0.1
 _CODE_LIFE_S = 600
+_CODE_SUBJECT, _CODE_PATIENCE_S = "OTP-Pi", 30
 _GRACE_S = 2.0  # for an answer on its way when its caller's wait ends
 
 
@@ -180,7 +192,16 @@ class Gateway:
         self.ledger = Ledger(
             state.usage, self._journal, clock, lambda: store.get(SmsSettings).reserve_for_codes_percent
         )
+        self.mail = MailAccounts(
+            settings=lambda: store.get(EmailSettings),
+            device_name=lambda: store.get(GeneralSettings).device_name,
+            bus=self.bus,
+            clock=clock,
+            direct=Direct(helo=lambda: server_name(store), clock=clock),
+        )
+        self._mail_desk = MailDesk(store, self.mail, self.ledger)
         self.dispatcher = Dispatcher(
+            mailing=Mailing(self.mail, self.ledger, self.bus, lambda: store.get(SmsSettings)),
             delivery=Delivery(self.pool, senders, self.ledger, lambda: store.get(SmsSettings)),
             directory=senders,
             ussd=self.pool,
@@ -220,7 +241,22 @@ class Gateway:
         self._rest_app, self._admin_app = self._apps()
         self._portal_app = bottle.Bottle()
         self.listeners = Listeners(self._plans, lambda: store.get(SmsSettings).longest_wait_s + _GRACE_S)
-        self._certificates = Certificates(state.certificate, self._names, clock, self.listeners.changed)
+        self._certificates = Certificates(state.certificate, self._names, clock, self._certificate_changed)
+        self._smtp_server = SmtpServer(
+            store=store,
+            accounts=self._api_accounts,
+            certificates=self._certificates,
+            relay=self._relay,
+            bus=self.bus,
+            clock=clock,
+        )
+        self._ddns = Ddns(
+            state=state,
+            store=store,
+            bus=self.bus,
+            clock=clock,
+            key=key,
+        )
         self._vitals = VitalSigns(state.path, clock)
         uploads = Uploads(clock)
         self._jobs = Jobs(self.bus, clock)
@@ -287,6 +323,9 @@ class Gateway:
             **self._vendor_desk.functions(),
             **self._vendor_door.functions(),
             **self._subscribers.functions(),
+            **self._mail_desk.functions(),
+            **self._smtp_server.functions(),
+            **self._ddns.functions(),
             **(self.appliance.functions() if self.appliance is not None else {}),
             **(self._found.functions() if self._found is not None else {}),
             **self._certificates.functions(),
@@ -337,6 +376,7 @@ class Gateway:
         # is given up by it when the appliance looks.
         self.pool.apply(self.store.items(ModemSettings))
         self.vendors.apply(self.store.items(VendorRouteSettings))
+        self.mail.apply(self.store.items(EmailAccountSettings))
         if self.appliance is not None:
             self.appliance.start()
         self.listeners.start()
@@ -347,22 +387,31 @@ class Gateway:
         self._control.start()
         self._balances.start()
         self._subscribers.start()
+        self._smtp_server.start()
+        self._ddns.start()
         log.info("the gateway runs", extra={"fields": {"version": otppi.__version__}})
 
     def stop(self) -> None:
         """Stop from the top down; what callers wait for may finish, within the longest wait of a caller."""
         log.info("the gateway stops")
         self._stopping = True
-        # What came from brokers and what callers wait for has the same time to end.
-        ending = threading.Thread(target=self._subscribers.stop, name="stop:subscribers")
-        ending.start()
+        # What came from brokers and by SMTP and what callers wait for has the same time to end.
+        endings = [
+            threading.Thread(target=stop, name="stop:doors")
+            for stop in (self._subscribers.stop, self._smtp_server.stop)
+        ]
+        for ending in endings:
+            ending.start()
+        self._ddns.stop()
         self.listeners.stop()
-        ending.join()
+        for ending in endings:
+            ending.join()
         self._control.stop()
         if self._found is not None:
             self._found.stop()
         self.vendors.stop()  # first, so that what modems leave does not go there
         self.pool.stop()
+        self.mail.stop()
         self._jobs.stop()  # the pool has ended what they wait for
         self._balances.stop()
         if self.appliance is not None:
@@ -395,6 +444,9 @@ class Gateway:
             *self._balances.checks(),
             *self._vendor_desk.checks(),
             *self._subscribers.checks(),
+            *self._mail_desk.checks(),
+            *self._smtp_server.checks(),
+            *self._ddns.checks(),
             *self._health_checks(),
             *(self.appliance.checks() if self.appliance is not None else ()),
         ]
@@ -414,6 +466,9 @@ class Gateway:
             self._sent.died,
             self._admin_site.died,
             self._subscribers.died,
+            self.mail.died,
+            self._smtp_server.died,
+            self._ddns.died,
         ]
         if self.appliance is not None:
             parts.append(self.appliance.died)
@@ -475,27 +530,57 @@ class Gateway:
         return self._balances.ask_now(modem)
 
     def send_by_hand(
-        self, number: str, text: str, modem: str = "", reference: str = "", by: str = ""
+        self,
+        number: str,
+        text: str,
+        modem: str = "",
+        reference: str = "",
+        subject: str = "",
+        by: str = "",
     ) -> dict[str, Any]:
         """Send a message for the owner of the device; the answer is that of the API.
 
         The same message with the same reference is a repeat: it gets the first outcome, and nothing is sent again.
-        """
-        return self._ask(by, "send-sms", receiver=number, message=text, modem_id=modem, id=reference)
 
-    def _send_code(self, number: str, text: str) -> None:
-        """Send a text that is worth something for a few minutes only; raises DeliveryError if it did not go out."""
-        now_s = int(self._clock.wall_s())
-        answer = self._ask(
-            "recovery",
-            "send-sms",
+        Args:
+            number: Whom to: a phone number, or an e-mail address.
+            text: What to send.
+            modem: Id or name of the one modem that may send it; empty if any may.
+            reference: Names the message, so that it is not sent twice.
+            subject: Of an e-mail; empty for that of the settings.
+            by: Who asks.
+        """
+        return self._ask(
+            by,
+            "send-message",
             receiver=number,
             message=text,
+            subject=subject,
+            modem_id=modem,
+            id=reference,
+        )
+
+    def _send_code(self, contacts: Sequence[str], text: str) -> None:
+        """Send a text that is worth something for a few minutes only; raises DeliveryError if it did not go out."""
+        now_s = int(self._clock.wall_s())
+        first, *others = contacts
+        answer = self._ask(
+            "recovery",
+            "send-message",
+            receiver=first,
+            message=text,
+            subject=_CODE_SUBJECT,
             date_time=now_s,
             expiration=now_s + _CODE_LIFE_S,
+            fallback=[{"receiver": one, "after_s": _CODE_PATIENCE_S} for one in others],
         )
         if answer.get("response_code") != "0000":
             raise DeliveryError(str(answer.get("response_code")))
+
+    def _relay(self, origin: Origin, mail: Relayed, address: str) -> MailReceipt:
+        """Hand on an e-mail that came by SMTP, the way that the settings say."""
+        directly = self.store.get(SubmissionSettings).delivery == DIRECTLY
+        return self.door.relay(origin, mail, address, directly=directly)
 
     def _dial_by_hand(self, modem: str, code: str, by: str = "") -> dict[str, Any]:
         """Send a USSD code, or the reply to a menu, through a modem; the answer is that of the API."""
@@ -624,6 +709,10 @@ class Gateway:
             return [replace(plan, problem=f"no certificate: {error}") for plan in plans]
         return [replace(plan, certificate=certificate) for plan in plans]
 
+    def _certificate_changed(self) -> None:
+        self.listeners.changed()
+        self._smtp_server.changed()
+
     def _names(self) -> list[str]:
         """Return the names and addresses that a client may call the device by."""
         names = [socket.gethostname(), "localhost", "127.0.0.1"]
@@ -639,6 +728,8 @@ class Gateway:
             self._settle_modems()
         if change.section == VendorRouteSettings.key:
             self.vendors.apply(self.store.items(VendorRouteSettings))
+        if change.section == EmailAccountSettings.key:
+            self.mail.apply(self.store.items(EmailAccountSettings))
         if change.section in _LISTENING:
             self.listeners.changed()
 
@@ -661,9 +752,10 @@ class Gateway:
 
 
 def _log_sms(event: MessageFinished) -> None:
+    is_sms = event.channel is Channel.SMS
     fields: dict[str, object] = {
         "message_id": event.message_id,
-        "modem": event.modem_name,
+        "modem" if is_sms else "account": event.modem_name,
         "door": event.door,
         "user": event.user,
         "to": event.masked_number,
@@ -675,4 +767,4 @@ def _log_sms(event: MessageFinished) -> None:
     if event.late:
         log.warning("sms confirmed late", extra={"fields": fields})
     else:
-        log.info(f"sms {event.outcome.value}", extra={"fields": fields})
+        log.info(f"{event.channel.value} {event.outcome.value}", extra={"fields": fields})

@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 import otppi
 from otppi.lib.bus import Bus
 from otppi.model.brokers import BrokerState
-from otppi.model.events import MessageFinished, ModemStateChanged, Outcome, RequestAnswered
+from otppi.model.events import Channel, MessageFinished, ModemStateChanged, Outcome, RequestAnswered
 from otppi.model.modems import ModemState, ModemStatus
 
 _LAG_S = 0.1
@@ -47,6 +47,9 @@ class Metrics:
         self._modems = modems
         self._sms = Counter(
             "otppi_sms", "Messages by outcome.", ["modem", "outcome"], registry=self._registry
+        )
+        self._email = Counter(
+            "otppi_email", "E-mails by outcome.", ["account", "outcome"], registry=self._registry
         )
         self._late = Counter(
             "otppi_sms_late",
@@ -98,6 +101,8 @@ class Metrics:
         elif isinstance(event, RequestAnswered):
             self._requests.labels(event.door, event.command, event.code).inc()
             self._request_seconds.labels(event.door, event.command).observe(event.duration_s)
+        elif event.channel is Channel.EMAIL:
+            self._email.labels(event.modem_name, event.outcome.value).inc()
         elif event.late:
             self._late.labels(event.modem_name).inc()
         else:

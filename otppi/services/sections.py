@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from otppi.api.settings import ApiSettings
 from otppi.api.vendor_settings import VendorApiSettings
 from otppi.brokers.kinds import KINDS
+from otppi.ddns import settings as ddns
 from otppi.gateway import balance
 from otppi.gateway.accounts import Administrator, ApiUser, refuse_without_owner
 from otppi.gateway.admin_tokens import AdminToken
@@ -15,11 +16,13 @@ from otppi.gateway.policy import GeneralSettings, SmsSettings
 from otppi.gateway.reports import ReportSettings
 from otppi.gateway.sent import SentSettings
 from otppi.gateway.vendor_accounts import VendorAccount
+from otppi.mail.settings import EmailAccountSettings, EmailSettings
 from otppi.model.errors import SettingsError
 from otppi.modems.settings import ModemSettings
 from otppi.services import firewall_plan
 from otppi.settings.section import Section
 from otppi.settings.store import Joint, SettingsStore
+from otppi.submission.settings import SubmissionSettings
 from otppi.system.buzzer.settings import BellSettings
 from otppi.system.clock.settings import ClockSettings
 from otppi.system.firewall.settings import FirewallSettings, OpenPort, refuse_closing
@@ -42,10 +45,14 @@ def watch_over(store: SettingsStore) -> None:
     """
     store.guard_together((ApiSettings, AdminSettings), _refuse_equal_ports)
     store.guard_together((VendorApiSettings, ApiSettings, AdminSettings), _refuse_ports_of_others)
+    store.guard_together(
+        (SubmissionSettings, VendorApiSettings, ApiSettings, AdminSettings), _refuse_smtp_port_of_others
+    )
     store.guard(ModemSettings, lambda _, new: _refuse_shared_ports(new))
     store.guard(ModemSettings, lambda _, new: _refuse_unreadable_balances(new))
-    store.guard_together((ModemSettings, VendorRouteSettings), _refuse_shared_names)
+    store.guard_together((ModemSettings, VendorRouteSettings, EmailAccountSettings), _refuse_shared_names)
     store.guard_together((WlanSettings, DhcpSettings, EthernetSettings, NetworkSettings), refuse_bad_network)
+    store.guard(ddns.DdnsRecord, lambda _, new: _refuse_shared_hosts(new))
     store.guard(Administrator, refuse_without_owner)
     store.guard_together(firewall_plan.SECTIONS, _refuse_closed_services)
 
@@ -62,16 +69,35 @@ def _refuse_equal_ports(together: Joint) -> None:
 
 def _refuse_ports_of_others(together: Joint) -> None:
     """Keep the vendor API from the ports of the other web servers."""
-    vendor, api = together.get(VendorApiSettings), together.get(ApiSettings)
-    admin = together.get(AdminSettings)
+    vendor, taken = together.get(VendorApiSettings), _ports_of_web(together)
+    for name, is_open in (("http_port", vendor.http_enabled), ("https_port", vendor.https_enabled)):
+        if is_open and (reason := taken.get(getattr(vendor, name))):
+            raise SettingsError({f"vendor_api.{name}": reason})
+
+
+def _refuse_smtp_port_of_others(together: Joint) -> None:
+    """Keep the local SMTP server from the ports of the web servers."""
+    smtp, vendor, taken = (
+        together.get(SubmissionSettings),
+        together.get(VendorApiSettings),
+        _ports_of_web(together),
+    )
+    of_vendor = "is the port of the vendor API"
+    taken |= {vendor.http_port: of_vendor} if vendor.http_enabled else {}
+    taken |= {vendor.https_port: of_vendor} if vendor.https_enabled else {}
+    if smtp.active and (reason := taken.get(smtp.server_port)):
+        raise SettingsError({f"{SubmissionSettings.key}.server_port": reason})
+
+
+def _ports_of_web(together: Joint) -> dict[int, str]:
+    """Return the ports of the admin pages and of the REST API, with what is said of whoever wants them too."""
+    api, admin = together.get(ApiSettings), together.get(AdminSettings)
     of_pages, of_api = "is the port of the admin pages", "is the port of the REST API"
     taken = {admin.http_port: of_pages}
     taken |= {admin.https_port: of_pages} if admin.https_enabled else {}
     taken |= {api.http_port: of_api} if api.http_enabled else {}
     taken |= {api.https_port: of_api} if api.https_enabled else {}
-    for name, is_open in (("http_port", vendor.http_enabled), ("https_port", vendor.https_enabled)):
-        if is_open and (reason := taken.get(getattr(vendor, name))):
-            raise SettingsError({f"vendor_api.{name}": reason})
+    return taken
 
 
 def refuse_bad_network(together: Joint) -> None:
@@ -122,6 +148,22 @@ def _refuse_shared_names(together: Joint) -> None:
             reason = "another account or a modem has this name"
             raise SettingsError({f"vendor_routes.{route_id}.name": reason})
         taken |= {route_id, route.name}
+    for account_id, account in together.items(EmailAccountSettings).items():
+        if taken & {account_id, account.name}:
+            reason = "another account or a modem has this name"
+            raise SettingsError({f"email_accounts.{account_id}.name": reason})
+        taken |= {account_id, account.name}
+
+
+def _refuse_shared_hosts(records: Mapping[str, ddns.DdnsRecord]) -> None:
+    """Two vendors for one name would each say what the other does not."""
+    taken: set[tuple[str, str]] = set()
+    for record_id, record in records.items():
+        if not record.active:
+            continue
+        if (record.host, record.type) in taken:
+            raise SettingsError({f"ddns.{record_id}.record_name": "another record keeps this name"})
+        taken.add((record.host, record.type))
 
 
 SECTIONS: tuple[type[Section], ...] = (
@@ -140,6 +182,9 @@ SECTIONS: tuple[type[Section], ...] = (
     SentSettings,
     ModemSettings,
     VendorRouteSettings,
+    EmailSettings,
+    EmailAccountSettings,
+    SubmissionSettings,
     *(kind.section for kind in KINDS),
     BlockedNumber,
     NetworkSettings,
@@ -148,6 +193,9 @@ SECTIONS: tuple[type[Section], ...] = (
     EthernetSettings,
     FirewallSettings,
     OpenPort,
+    ddns.DdnsRecord,
+    *ddns.VENDORS,
+    ddns.PublicAddressSettings,
     ClockSettings,
     BellSettings,
     HousekeepingSettings,

@@ -21,7 +21,7 @@ from otppi.gateway.traffic import Traffic
 from otppi.lib.atomicfile import private_folder
 from otppi.lib.clock import Clock
 from otppi.model.errors import BadRequest, Busy, HostError
-from otppi.model.events import Outcome
+from otppi.model.events import Channel, Outcome
 
 _MOST_ON_A_PAGE: Final = 1000
 _CHUNK_ROWS: Final = 200
@@ -49,6 +49,7 @@ _COLUMNS: Final = (
     "Door",
     "User",
     "Message",
+    "Channel",
 )
 
 
@@ -92,6 +93,7 @@ class SentReport:
         outcome: str = "",
         delivery: str = "",
         number: str = "",
+        channel: str = "",
         offset: int = 0,
         count: int = 50,
     ) -> dict[str, Any]:
@@ -104,7 +106,7 @@ class SentReport:
             raise BadRequest("offset", "must not be negative")
         if not 1 <= count <= _MOST_ON_A_PAGE:
             raise BadRequest("count", f"must be 1 to {_MOST_ON_A_PAGE}")
-        wanted = _filter(since, until, modem, door, user, outcome, delivery, number)
+        wanted = _filter(since, until, modem, door, user, outcome, delivery, number, channel)
         page = self._sent.page(wanted, offset=offset, count=count)
         return {
             "rows": [row.as_json() for row in page.rows],
@@ -122,9 +124,10 @@ class SentReport:
         outcome: str = "",
         delivery: str = "",
         number: str = "",
+        channel: str = "",
     ) -> dict[str, Any]:
         """Count sent messages by outcome, delivery and modem, and by day, or by hour for up to two days."""
-        wanted = _filter(since, until, modem, door, user, outcome, delivery, number)
+        wanted = _filter(since, until, modem, door, user, outcome, delivery, number, channel)
         return self._sent.summary(wanted).as_json(self._clock.wall_s())
 
     def delete_before(self, day: str) -> int:
@@ -192,8 +195,13 @@ def _filter(
     outcome: str = "",
     delivery: str = "",
     number: str = "",
+    channel: str = "",
 ) -> SentFilter:
-    for field, value, choices in (("outcome", outcome, Outcome), ("delivery", delivery, Delivery)):
+    for field, value, choices in (
+        ("outcome", outcome, Outcome),
+        ("delivery", delivery, Delivery),
+        ("channel", channel, Channel),
+    ):
         if value and value not in list(choices):
             raise BadRequest(field, f"must be one of {', '.join(choices)}")
     if number and not any(character.isdigit() for character in number):
@@ -207,6 +215,7 @@ def _filter(
         outcome=outcome,
         delivery=delivery,
         number=number,
+        channel=channel,
     )
 
 
@@ -235,6 +244,7 @@ def _cells(row: SentRow) -> tuple[datetime | str | float | None, ...]:
         row.door,
         row.user,
         row.message_id,
+        row.channel,
     )
 
 

@@ -17,6 +17,16 @@ class Magic(StrEnum):
     FAILS_ONCE = "6280000000005"
 
 
+class MagicAddress(StrEnum):
+    """The same for e-mail: the mailbox of the demo takes every other address."""
+
+    UNKNOWN = "unknown@example.com"
+    BUSY = "busy@example.com"
+    FULL = "full@example.com"
+    SLOW = "slow@example.com"
+    SILENT = "silent@example.com"
+
+
 # What people are told about them, in their order.
 MEANINGS: dict[Magic, str] = {
     Magic.FAILS: "every modem refuses it: +CMS ERROR: 1 (unassigned number)",
@@ -24,6 +34,13 @@ MEANINGS: dict[Magic, str] = {
     Magic.ANSWERS_LATE: "arrives, but the modem says so only after 20 s",
     Magic.IS_SLOW: "arrives after 5 s",
     Magic.FAILS_ONCE: "the first modem refuses it (+CMS ERROR: 38), the second takes it",
+}
+ADDRESS_MEANINGS: dict[MagicAddress, str] = {
+    MagicAddress.UNKNOWN: "the server refuses it: 550 no such user",
+    MagicAddress.BUSY: "the server refuses it for the moment: 451 try again later",
+    MagicAddress.FULL: "the server refuses it after it has come: 552 mailbox full",
+    MagicAddress.SLOW: "arrives after 5 s",
+    MagicAddress.SILENT: "arrives, but the connection breaks before the server says so: the outcome stays unknown",
 }
 
 

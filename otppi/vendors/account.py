@@ -20,7 +20,8 @@ from otppi.model.number import Number
 from otppi.vendors import wire
 from otppi.vendors.settings import V2, VendorRouteSettings
 from otppi.vendors.statuses import DONE, trouble_of
-from otppi.vendors.trouble import Hold, VendorTrouble
+from otppi.vendors.trouble import VendorTrouble
+from otppi.work.standing import Hold
 
 MOST_IDS = 200
 _MOST_BYTES = 1023

@@ -19,10 +19,11 @@ from otppi.model.modems import ModemState, ModemStatus
 from otppi.model.results import SmsReceipt
 from otppi.vendors.account import Account
 from otppi.vendors.settings import MOST_IN_FLIGHT, VendorRouteSettings
-from otppi.vendors.standing import Standing
-from otppi.vendors.trouble import Hold, VendorTrouble
+from otppi.vendors.standing import standing_of
+from otppi.vendors.trouble import VendorTrouble
 from otppi.vendors.upkeep import Credit, Upkeep
 from otppi.work.queue import Job, SmsJob, WorkQueue
+from otppi.work.standing import Hold
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +57,7 @@ class VendorRoute:
         self._clock = clock
         self._wakeup = Wakeup()
         self._stopping = threading.Event()
-        self._standing = Standing(route_id, lambda: self.settings.name, bus, clock)
+        self._standing = standing_of(route_id, lambda: self.settings.name, bus, clock)
         self._upkeep = Upkeep(
             route_id, lambda: self._account, self._standing, bus=bus, reports=reports, clock=clock
         )

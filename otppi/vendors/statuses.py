@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from otppi.vendors.trouble import Hold, VendorTrouble
+from otppi.vendors.trouble import VendorTrouble
+from otppi.work.standing import Hold
 
 DONE = 0
 

@@ -1,17 +1,7 @@
 """Why a vendor did not do what it was asked, and what follows for its account."""
 
-from enum import IntEnum
-
 from otppi.model.errors import DeviceError
-
-
-class Hold(IntEnum):
-    """For how long an account is not tried again; larger is longer."""
-
-    NO = 0  # it was about this one message
-    MOMENT = 1  # seconds, and longer each time
-    WHILE = 2  # until the vendor or the account may have changed
-    PERSON = 3  # until somebody has changed the settings, though it is tried now and then
+from otppi.work.standing import Hold
 
 
 class VendorTrouble(DeviceError):

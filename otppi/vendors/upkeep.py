@@ -12,12 +12,13 @@ from otppi.contracts.received import AwaitedReport, ReceivedReport, ReportSink
 from otppi.lib.bus import Bus
 from otppi.lib.clock import Clock
 from otppi.model.events import BalanceLow
+from otppi.model.modems import ModemState
 from otppi.model.number import Number
 from otppi.model.received_pdu import Party, StatusReport
 from otppi.model.tariff import shown_money
 from otppi.vendors.account import MOST_IDS, Account, Report
-from otppi.vendors.standing import Standing
 from otppi.vendors.trouble import NothingThere, VendorTrouble
+from otppi.work.standing import Standing
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +58,7 @@ class Upkeep:
         self,
         route_id: str,
         account: Callable[[], Account],
-        standing: Standing,
+        standing: Standing[ModemState],
         *,
         bus: Bus,
         reports: ReportSink,

@@ -1,18 +1,19 @@
 """One question to a vendor and its answer, over HTTP; nothing of either ever stands in an error."""
 
-import http.client
 import json
-import socket
 import ssl
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
+from otppi.lib import https
 from otppi.vendors.settings import VendorRouteSettings
-from otppi.vendors.trouble import Hold, NothingThere, VendorTrouble
+from otppi.vendors.trouble import NothingThere, VendorTrouble
+from otppi.work.standing import Hold
 
 _MOST_BYTES = 256 * 1024
 _OK, _TOO_MANY, _TIMEOUT, _SERVER_ERRORS = 200, 429, 408, 500
-_HEADERS = {"Accept": "application/json", "Connection": "close", "User-Agent": "OTP-Pi"}
+_HEADERS = {"Accept": "application/json", "User-Agent": "OTP-Pi"}
 
 
 def tls_context(settings: VendorRouteSettings) -> ssl.SSLContext:
@@ -50,36 +51,24 @@ def ask(
     Raises:
         VendorTrouble: There is no answer that can be read, or no connection.
     """
-    connection = _connection(settings, context)
+    url = urlsplit(f"{settings.address.scheme}://{settings.address.netloc}{target}")
     try:
-        _connect(connection)
-        leaving()
-        try:
-            connection.request("GET", target, headers=_HEADERS)
-            with connection.getresponse() as response:
-                status, body = response.status, response.read(_MOST_BYTES)
-        except (OSError, http.client.HTTPException) as error:
-            raise _unanswered(_why(error)) from None
-    finally:
-        connection.close()
-    return _document(status, body)
-
-
-def _connection(settings: VendorRouteSettings, context: ssl.SSLContext | None) -> http.client.HTTPConnection:
-    host, port = settings.address.hostname or "", settings.address.port
-    if context is None:
-        return http.client.HTTPConnection(host, port, timeout=settings.timeout_s)
-    return http.client.HTTPSConnection(host, port, timeout=settings.timeout_s, context=context)
-
-
-def _connect(connection: http.client.HTTPConnection) -> None:
-    try:
-        connection.connect()
-    except ssl.SSLCertVerificationError as error:
-        reason = f"the certificate of the vendor is not trusted: {error.verify_message}"
-        raise VendorTrouble(reason, Hold.PERSON) from None
-    except (OSError, UnicodeError) as error:  # the latter of a name with an empty part
-        raise VendorTrouble(f"the vendor cannot be reached: {_why(error)}", Hold.MOMENT) from None
+        answer = https.ask(
+            url,
+            context=context,
+            timeout_s=settings.timeout_s,
+            most_bytes=_MOST_BYTES,
+            headers=_HEADERS,
+            leaving=leaving,
+        )
+    except https.Unreached as error:
+        if error.is_untrusted:
+            reason = f"the certificate of the vendor is not trusted: {error}"
+            raise VendorTrouble(reason, Hold.PERSON) from None
+        raise VendorTrouble(f"the vendor cannot be reached: {error}", Hold.MOMENT) from None
+    except https.Unanswered as error:
+        raise _unanswered(str(error)) from None
+    return _document(answer.status, answer.body)
 
 
 def _document(status: int, body: bytes) -> dict[str, Any]:
@@ -100,18 +89,3 @@ def _document(status: int, body: bytes) -> dict[str, Any]:
 
 def _unanswered(why: str) -> VendorTrouble:
     return VendorTrouble(f"the vendor did not say what became of it: {why}", Hold.MOMENT, may_have_left=True)
-
-
-def _why(error: Exception) -> str:
-    # What the libraries say of an error may repeat the address, with the password in it.
-    if isinstance(error, TimeoutError):
-        return "it does not answer in time"
-    if isinstance(error, socket.gaierror | UnicodeError):
-        return "its name is not known"
-    if isinstance(error, ssl.SSLError):
-        return "it does not speak TLS as it should"
-    if isinstance(error, ConnectionRefusedError):
-        return "nothing listens at that address and port"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return "the connection broke"

@@ -22,6 +22,7 @@ LEVELS: Mapping[str, tuple[str, str]] = MappingProxyType(
 # How the name of a check begins, and the page that helps.
 _PAGES: Mapping[str, str] = MappingProxyType(
     {
+        "DDNS": "/ddns",
         "Ethernet": "/network",
         "SMS vendor": "/vendors",
         "Wi-Fi country": "/network",
@@ -33,16 +34,19 @@ _PAGES: Mapping[str, str] = MappingProxyType(
         "certificate": "/certificate",
         "clock": "/clock",
         "default modem": "/modems",
+        "e-mail account": "/email",
         "firewall": "/firewall",
         "health of": "/power",
         "housekeeping": "/settings/general",
         "last network change": "/network",
         "messages of": "/logs",
+        "local SMTP server": "/smtp",
         "mobile internet": "/modems",
         "modem": "/modems",
         "network": "/network",
         "new modem": "/modems",
         "prices": "/modems",
+        "public address": "/ddns",
         "real-time clock": "/clock",
         "rest": "/settings/api",
         "storage": "/backup",

@@ -19,10 +19,12 @@ from otppi.model.events import (
     BalanceLow,
     BrokerLost,
     BrokerStateChanged,
+    DdnsChanged,
     DeliveryReported,
     DeviceNotice,
     HostStrained,
     JobChanged,
+    MailAccountChanged,
     MessageFinished,
     MessageTaken,
     ModemStateChanged,
@@ -32,7 +34,9 @@ from otppi.model.events import (
     SettingsChanged,
     SmsReceived,
 )
+from otppi.model.mail import MailState
 from otppi.model.modems import ModemState
+from otppi.web import mail_words
 from otppi.web.outcomes import BROKERS
 from otppi.web.words import Words, words_for
 from otppi.wsgi.streams import Streams
@@ -49,6 +53,8 @@ _SAME_NOTICE_AGAIN_S = 5.0
 _PINGS: Mapping[type, str] = {
     ModemStateChanged: "modems",
     BrokerStateChanged: "brokers",
+    MailAccountChanged: "email",
+    DdnsChanged: "ddns",
     SmsReceived: "inbox",
     DeliveryReported: "reports",
     NetworkOnTrial: "network",
@@ -265,6 +271,7 @@ def _taken(event: MessageTaken) -> Say:
         "user": event.user,
         "modem": event.modem_name,
         "modem_id": event.modem_id,
+        "channel": event.channel.value,
         "number": event.masked_number,
     }
 
@@ -276,6 +283,7 @@ def _finished(event: MessageFinished) -> Say:
         "user": event.user,
         "modem": event.modem_name,
         "modem_id": event.modem_id,
+        "channel": event.channel.value,
         "number": event.masked_number,
         "parts": event.parts,
         "outcome": event.outcome.value,
@@ -327,6 +335,10 @@ class _Wording:
                 yield from self._of_device(event)
             case BrokerLost():
                 yield "warn", _broker_lost(event)
+            case MailAccountChanged(state=MailState.FAILED):
+                yield "bad", _mail_account_failed(event)
+            case DdnsChanged(is_failure=True):
+                yield "bad", _name_not_kept(event)
             case HostStrained():
                 said = (_RECOVERED if event.is_over else _STRAINED).get(event.what)
                 if said is not None:
@@ -335,10 +347,8 @@ class _Wording:
                 yield from _of_network(event)
             case BalanceLow():
                 yield "warn", _balance_low(event)
-            case JobChanged(state="done", title=title) if title:
-                yield "good", lambda words: words("Finished: {work}", work=words.said(title))
-            case JobChanged(state="failed", title=title) if title:
-                yield "bad", lambda words: words("This did not work: {work}", work=words.said(title))
+            case JobChanged(state="done" | "failed", title=title) if title:
+                yield _job_ended(event)
             case ResetByStick():
                 yield "warn", _reset_by_stick(event)
 
@@ -431,6 +441,22 @@ def _broker_lost(event: BrokerLost) -> Sentence:
     )
 
 
+def _mail_account_failed(event: MailAccountChanged) -> Sentence:
+    return lambda words: words(
+        "The e-mail account {name} needs attention: {reason}",
+        name=event.account_name,
+        reason=mail_words.in_words(words, event.reason),
+    )
+
+
+def _name_not_kept(event: DdnsChanged) -> Sentence:
+    return lambda words: words(
+        "The name {name} does not follow the address of the device: {reason}",
+        name=event.host,
+        reason=words.said(event.finding),
+    )
+
+
 def _of_network(event: NetworkOnTrial) -> Iterable[Notice]:
     if event.state == "trying":
         yield (
@@ -462,6 +488,12 @@ def _balance_low(event: BalanceLow) -> Sentence:
         name=event.modem_name,
         reason=words.said(event.reason),
     )
+
+
+def _job_ended(event: JobChanged) -> Notice:
+    if event.state == "done":
+        return "good", lambda words: words("Finished: {work}", work=words.said(event.title))
+    return "bad", lambda words: words("This did not work: {work}", work=words.said(event.title))
 
 
 def _reset_by_stick(event: ResetByStick) -> Sentence:

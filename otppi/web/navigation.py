@@ -38,6 +38,8 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         (
             Entry(N_("Modems"), "/modems", "modem", "modem.list"),
             Entry(N_("SMS vendors"), "/vendors", "globe2", "vendor_route.list"),
+            Entry(N_("E-mail"), "/email", "envelope", "email_account.list"),
+            Entry(N_("Local SMTP server"), "/smtp", "mailbox", "smtp.show"),
             Entry(N_("Costs"), "/costs", "cash-coin", "cost"),
             Entry(N_("API users"), "/api-users", "key", "api_user.put"),
             Entry(N_("Vendor API"), "/vendor-accounts", "plug", "vendor_account.list"),
@@ -51,6 +53,7 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         (
             Entry(N_("Network"), "/network", "ethernet", "network.show"),
             Entry(N_("Firewall"), "/firewall", "shield-check", "settings.set"),
+            Entry(N_("Dynamic DNS"), "/ddns", "signpost-split", "ddns.list"),
             Entry(N_("Certificate"), "/certificate", "patch-check", "certificate.show"),
             Entry(N_("Date and time"), "/clock", "clock", "settings.set"),
             Entry(N_("Buzzer"), "/bell", "bell", "bell.test"),

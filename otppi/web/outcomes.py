@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from otppi.model.events import Outcome
+from otppi.model.events import Channel, Outcome
 from otppi.web.words import N_
 
 # Level of `parts.badge` and of charts, and the word; in the order in which charts stack them.
@@ -13,6 +13,9 @@ OUTCOMES: Mapping[str, tuple[str, str]] = MappingProxyType(
         Outcome.UNKNOWN.value: ("warn", N_("unknown")),
         Outcome.FAILED.value: ("bad", N_("not sent")),
     }
+)
+CHANNELS: Mapping[str, str] = MappingProxyType(
+    {Channel.SMS.value: N_("SMS"), Channel.EMAIL.value: N_("E-mail")}
 )
 # By the names of "broker.list"; their names are the same in every language.
 BROKERS: Mapping[str, str] = MappingProxyType(
@@ -31,6 +34,7 @@ DOORS: Mapping[str, str] = MappingProxyType(
         "rest": N_("REST API"),
         "vendor": N_("Vendor API"),
         **dict(BROKERS),
+        "smtp": N_("Local SMTP server"),
         "admin": N_("Admin pages"),
         "cli": N_("Command line"),
     }

@@ -2,12 +2,13 @@
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Final
 
 from otppi.gateway.answers import SUCCESS
-from otppi.model.errors import BadRequest, NumberBlocked, OutcomeUnknown, UnknownModem
+from otppi.model.errors import BadRequest, NumberBlocked, OutcomeUnknown, SendFailed, UnknownModem
+from otppi.web import mail_words
 from otppi.web.site import Visit
 from otppi.web.words import N_
 
@@ -45,10 +46,34 @@ _EXPLAINED: Mapping[str, tuple[str, str]] = MappingProxyType(
         ),
     }
 )
+_OF_EMAIL: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "1302": (
+            N_("The e-mail accounts have sent as many messages as they may today. The message was not sent."),
+            N_("Add an account, or raise what one may send in a day if its provider lets it."),
+        ),
+        "1408": (
+            N_("Nobody knows whether the message was sent."),
+            N_(
+                "A server was given it and never said what became of it. It may still arrive. Ask the receiver before "
+                "you send it again, or the message may arrive twice."
+            ),
+        ),
+        "1503": (
+            N_("The accounts are too busy. The message was not sent."),
+            N_("Wait a moment, then send it again."),
+        ),
+    }
+)
 REFUSED: Final = 422  # the form was understood, and nothing came of it
 _OTHER = (N_("The message was not sent."), N_("Send it again."))
 _FIELDS: Mapping[str, str] = MappingProxyType(
-    {"data.receiver": "number", "data.message": "text", "data.modem_id": "modem"}
+    {
+        "data.receiver": "number",
+        "data.message": "text",
+        "data.subject": "subject",
+        "data.modem_id": "modem",
+    }
 )
 
 
@@ -84,12 +109,29 @@ def new_reference() -> str:
 
 
 def outcome(visit: Visit, answer: Mapping[str, Any]) -> Outcome:
-    """Explain an answer of the gateway."""
+    """Explain an answer of the gateway about an SMS."""
+    title = _sent(visit, answer["data"]) if answer["response_code"] == SUCCESS else ""
+    return _outcome(visit, answer, title, _EXPLAINED)
+
+
+def outcome_of_email(visit: Visit, answer: Mapping[str, Any]) -> Outcome:
+    """Explain an answer of the gateway about an e-mail."""
+    words, reason, title = visit.words, str(answer.get("error", "")), ""
+    if answer["response_code"] == SUCCESS:
+        title = words("A mail server took the message, through {account}.", account=answer["data"]["account"])
+    refused = (N_("The message was refused. It was not sent."), mail_words.advice(reason))
+    told = _outcome(visit, answer, title, {**_EXPLAINED, **_OF_EMAIL, SendFailed.code: refused})
+    return replace(told, detail=mail_words.in_words(words, reason)) if told.detail else told
+
+
+def _outcome(
+    visit: Visit, answer: Mapping[str, Any], title_if_sent: str, explained: Mapping[str, tuple[str, str]]
+) -> Outcome:
     words, code = visit.words, str(answer["response_code"])
     if code == SUCCESS:
-        title, advice = _sent(visit, answer["data"]), ""
+        title, advice = title_if_sent, ""
     else:
-        title, advice = map(words, _EXPLAINED.get(code, _OTHER))
+        title, advice = map(words, explained.get(code, _OTHER))
     field = str(answer.get("field", ""))
     detail = words.said(str(answer.get("error", "")).removeprefix(f"{field}: "))
     if wait_s := answer["data"].get("retry_after"):

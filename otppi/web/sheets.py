@@ -1,7 +1,7 @@
 """Forms of whole sections of settings: saved whole or not at all, and drawn again with what was wrong."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from otppi.model.errors import OtpPiError
@@ -44,6 +44,11 @@ FOLDED: Mapping[str, frozenset[str]] = {
     ),
     "bell": frozenset({"gpio_pin", "tempo", "octave"}),
     "clock": frozenset({"rtc_bus"}),
+    "cloudflare": frozenset({"endpoint", "account_id", "auth_email", "auth_api_key"}),
+    "noip": frozenset({"endpoint", "company"}),
+    "dynu": frozenset({"company", "email"}),
+    "afraid": frozenset({"endpoint", "token_endpoint", "company", "email"}),
+    "dyndns2": frozenset({"company", "email"}),
     "dhcp": frozenset(
         {
             "domain_name",
@@ -56,6 +61,7 @@ FOLDED: Mapping[str, frozenset[str]] = {
             "max_lease_s",
         }
     ),
+    "email": frozenset({"idle_s"}),
     "ethernet": frozenset({"interface"}),
     "firewall": frozenset(
         {
@@ -89,6 +95,7 @@ FOLDED: Mapping[str, frozenset[str]] = {
             "ussd_session_s",
         }
     ),
+    "smtp": frozenset({"software_name", "server_name", "max_message_kb", "messages_per_minute"}),
     "vendor_api": frozenset({"host", "requests_per_minute"}),
     "wlan": frozenset({"interface", "wpa3", "band", "channel", "country", "forwarding"}),
 }
@@ -122,6 +129,37 @@ class Sheet:
     """A form of several sections."""
 
     sections: Sequence[DrawnSection]
+    problems: Sequence[str]  # what is wrong with no field of this form
+
+
+@dataclass(frozen=True)
+class Group:
+    """Settings that stand together in the form of one of many."""
+
+    key: str
+    title: str
+    names: tuple[str, ...]
+    is_folded: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrawnGroup:
+    """The same in a form."""
+
+    group: Group
+    fields: Sequence[Field]
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is seen without unfolding it."""
+        return not self.group.is_folded or any(one.error for one in self.fields)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupedForm:
+    """A form of one of many, its fields in groups."""
+
+    groups: Sequence[DrawnGroup]
     problems: Sequence[str]  # what is wrong with no field of this form
 
 
@@ -265,4 +303,33 @@ def item_fields(
         names=names,
         given=visit.form_items() if errors is not None else None,
         errors=errors,
+    )
+
+
+def grouped(
+    visit: Visit,
+    section: str,
+    values: Mapping[str, Any],
+    groups: Iterable[Group],
+    errors: Mapping[str, str] | None,
+    explained: Collection[str] = (),
+) -> GroupedForm:
+    """Draw the form of one of many; what was posted stands in it again if there are errors.
+
+    Args:
+        visit: Who asks.
+        section: What it is one of.
+        values: The present ones; empty for a new one.
+        groups: Its settings, in their order.
+        errors: Reasons by names of settings.
+        explained: Settings that the page explains itself.
+    """
+    drawn = []
+    for group in groups:
+        fields = item_fields(visit, section, values, group.names, errors)
+        fields = [replace(one, help="", limits="") if one.name in explained else one for one in fields]
+        drawn.append(DrawnGroup(group=group, fields=fields))
+    shown = {field.name for one in drawn for field in one.fields}
+    return GroupedForm(
+        groups=drawn, problems=[text for name, text in (errors or {}).items() if name not in shown]
     )

@@ -1,1 +1,1 @@
-"""Messages that wait for whoever can send them: modems, and accounts at vendors."""
+"""Messages that wait for whoever can send them, and how those stand."""

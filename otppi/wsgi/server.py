@@ -107,7 +107,7 @@ class WebServer:
         Raises:
             PortUnavailable: The port is taken or may not be used, or the address is not ours.
         """
-        listener = _listener(self._host, self._port, self._backlog)
+        listener = listening(self._host, self._port, self._backlog)
         self._port = listener.getsockname()[1]
         cheroot = _Cheroot(self._app, (self._host, self._port), self._limits)
         gate = Gate(
@@ -286,7 +286,12 @@ class _Workers:
             return False
 
 
-def _listener(host: str, port: int, backlog: int) -> socket.socket:
+def listening(host: str, port: int, backlog: int) -> socket.socket:
+    """Return a socket that listens and does not block; `::` means every address of both families.
+
+    Raises:
+        PortUnavailable: The port is taken or may not be used, or the address is not ours.
+    """
     try:
         listener = _bound(host, port, backlog)
     except OSError as error:

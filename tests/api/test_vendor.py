@@ -28,6 +28,7 @@ from otppi.modems.settings import ModemSettings
 from otppi.services.firewall_plan import services_of
 from otppi.sim.faults import FOREVER, Faults
 from otppi.sim.magic import Magic
+from otppi.submission.settings import SubmissionSettings
 from otppi.system.network.settings import EthernetSettings, WlanSettings
 from otppi.web.settings import AdminSettings
 from tests.gateway_under_test import GatewayUnderTest, HttpAnswer, Sim
@@ -641,7 +642,7 @@ def test_a_device_whose_owner_did_not_ask_for_it_does_not_listen(gateway):
 def test_the_firewall_opens_the_ports_that_are_on():
     others = (ApiSettings(), AdminSettings(), WlanSettings(), EthernetSettings())
     ports = {
-        offered: services_of(*others, VendorApiSettings(**offered_values)).api_ports
+        offered: services_of(*others, VendorApiSettings(**offered_values), SubmissionSettings()).api_ports
         for offered, offered_values in {
             "neither": {},
             "both": {"http_enabled": True, "https_enabled": True},

@@ -6,7 +6,15 @@ from collections.abc import Callable, Mapping
 from otppi.web.pages.settings import PAGES
 from otppi.web.routes import ROUTES
 from otppi.web.site import LIVE, Route
-from tests.browser.furnished import API_USER, OPEN_PORT, VENDOR_ACCOUNT, VENDOR_ROUTE, call
+from tests.browser.furnished import (
+    API_USER,
+    DDNS_RECORD,
+    EMAIL_ACCOUNT,
+    OPEN_PORT,
+    VENDOR_ACCOUNT,
+    VENDOR_ROUTE,
+    call,
+)
 from tests.web.admin_client import AdminClient
 
 Fill = Callable[[AdminClient], list[str]]
@@ -44,6 +52,10 @@ FILLED: Mapping[str, Fill] = {
     "/modems/<modem:re:[^/]+>": _modem("/modems/{}"),
     "/modems/<modem:re:[^/]+>/sim": _modem("/modems/{}/sim"),
     "/modems/<modem:re:[^/]+>/job/<job_id:re:[0-9a-f]+>": _job("/modems/{modem}/job/{job}"),
+    "/email/new": lambda _: ["/email/new", "/email/new?preset=gmail-587"],
+    "/email/<account:re:[^/]+>": lambda _: [f"/email/{EMAIL_ACCOUNT}"],
+    "/email/<account:re:[^/]+>/test": lambda _: [f"/email/{EMAIL_ACCOUNT}/test"],
+    "/ddns/records/<record:re:[^/]+>": lambda _: [f"/ddns/records/{DDNS_RECORD}"],
     "/vendors/<route:re:[^/]+>": lambda _: [f"/vendors/{VENDOR_ROUTE}"],
     "/jobs/<job_id:re:[0-9a-f]+>": _job("/jobs/{job}"),
     "/firewall/ports/<item:path>": lambda _: [f"/firewall/ports/{OPEN_PORT}"],

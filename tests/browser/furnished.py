@@ -5,10 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from otppi.ddns.settings import DdnsRecord
 from otppi.gateway.accounts import Administrator, ApiUser
 from otppi.gateway.policy import GeneralSettings
 from otppi.gateway.rights import Role
 from otppi.gateway.vendor_accounts import VendorAccount
+from otppi.mail.settings import EmailAccountSettings
 from otppi.model.operators import EXAMPLE
 from otppi.sim.magic import Magic
 from otppi.system.firewall.settings import OpenPort
@@ -28,6 +30,7 @@ ACCOUNTS = {
     "viewer": (Role.VIEWER, "en"),
 }
 OPEN_PORT, API_USER, VENDOR_ROUTE, VENDOR_ACCOUNT = "tcp-5000", "kasir", "cadangan", "toko"
+EMAIL_ACCOUNT, DDNS_RECORD = "surel", "toko"
 _PERSONALITIES = ("huawei", "simcom", "quectel", "generic")
 _RECEIVERS = ("6281200000001", "6285500000002", "6287700000003", "6289500000004")
 _RECEIVED = (
@@ -116,6 +119,19 @@ def _settle(one: GatewayUnderTest, *, is_spiteful: bool) -> None:
             "prices": ["other=230"],
         },
     )
+    store.put(
+        EmailAccountSettings,
+        EMAIL_ACCOUNT,
+        {
+            "name": f"Surel {SHORT_SPITE}" if is_spiteful else "Surel",
+            "host": "smtp.example.com",
+            "sender_address": "toko@example.com",
+            "sender_name": whose,
+            "password": PASSWORD,
+        },
+    )
+    # Without an account at its vendor nobody is asked.
+    store.put(DdnsRecord, DDNS_RECORD, {"zone": "example.com", "record_name": "toko"})
     store.put(OpenPort, OPEN_PORT, {"port": "5000-5010", "note": whose})
 
 

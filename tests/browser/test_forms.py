@@ -47,6 +47,20 @@ FORMS = {
         path=NETWORK, right={"method": "static", "address": "192.168.7.2/24"}, wrong=("gateway", "10.0.0.300")
     ),
     "firewall": Form(path="/firewall", right={"log_dropped": "on"}, wrong=("api_burst", "-3")),
+    "cloudflare": Form(
+        path="/ddns/cloudflare", right={"account_id": "abc123"}, wrong=("auth_email", "siapa")
+    ),
+    "noip": Form(path="/ddns/noip", right={"username": "toko"}, wrong=("endpoint", "ftp://example.com")),
+    "dynu": Form(path="/ddns/dynu", right={"api_version": "v2"}, wrong=("email", "siapa")),
+    "afraid": Form(
+        path="/ddns/afraid", right={"username": "toko"}, wrong=("token_endpoint", "http://example.com")
+    ),
+    "dyndns2": Form(
+        path="/ddns/dyndns2", right={"company": "Toko"}, wrong=("endpoint", "http://example.com")
+    ),
+    "ddns_address": Form(
+        path="/ddns/address", right={"source": "interface"}, wrong=("second_url", "https://icanhazip.com")
+    ),
     "clock": Form(path="/clock", right={"time_zone": "Asia/Makassar"}, wrong=("ntp_server", "a b c;")),
     "amqp": Form(path="/brokers/amqp", right={"topic": "kode"}, wrong=("port", "0")),
     "mqtt": Form(path="/brokers/mqtt", right={"qos": "2"}, wrong=("topic", "a b")),
@@ -54,6 +68,8 @@ FORMS = {
     "stomp": Form(path="/brokers/stomp", right={"tls": "on"}, wrong=("ca_certificate", "none")),
     "activemq": Form(path="/brokers/activemq", right={"mode": "compatible"}, wrong=("host", "a b")),
     "ws": Form(path="/brokers/ws", right={"path": "/ws"}, wrong=("host", "a b")),
+    "email": Form(path="/email", right={"subject": "Kabar"}, wrong=("idle_s", "-1")),
+    "smtp": Form(path="/smtp", right={"server_port": "2525"}, wrong=("server_address", "di sini")),
     "bell": Form(path="/bell", right={"quiet_from": "21:30"}, wrong=("quiet_until", "25:00")),
 }
 
@@ -211,6 +227,21 @@ ITEMS = {
         listed="/vendors",
         link="a:has-text('Edit')",
     ),
+    "email_accounts": Item(
+        new="/email/new",
+        first={
+            "name": "Surel <b>",
+            "host": "smtp.example.com",
+            "sender_address": "toko@example.com",
+            "password": PASSWORD,
+            "active": "",
+        },
+        wrong=("port", "0"),
+        change=("limit_per_day", "400"),
+        name="Surel <b>",
+        listed="/email",
+        link="a:has-text('Edit')",
+    ),
     "open_ports": Item(
         new="/firewall/ports/new",
         first={"port": "5001", "note": "Kamera <b>"},
@@ -218,6 +249,15 @@ ITEMS = {
         change=("note", "Kamera depan"),
         name="5001",
         listed="/firewall",
+    ),
+    "ddns": Item(
+        new="/ddns/records/new",
+        first={"record_name": "toko", "zone": "example.com", "every_minutes": "10"},
+        wrong=("ttl", "0"),
+        change=("every_minutes", "30"),
+        name="toko.example.com",
+        listed="/ddns",
+        link="a:has-text('Edit')",
     ),
     "blocklist": Item(
         new="/blocklist",

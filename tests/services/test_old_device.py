@@ -117,6 +117,52 @@ def subscriber(start, **values):
     return {f"subscriber{start}{name}": value for name, value in {**common, "Topic": "sms", **values}.items()}
 
 
+def email(address, **more):
+    return {
+        "id": sha256(address.encode()).hexdigest()[:32],
+        "name": "",
+        "auth": True,
+        "host": "smtp.shop.example",
+        "port": 587,
+        "senderAddress": address,
+        "senderPassword": "geheim-mail",
+        "ssl": False,
+        "startTLS": True,
+        "active": True,
+        **more,
+    }
+
+
+def name(name, provider, **more):
+    return {
+        "id": sha256(f"shop.example:{name}".encode()).hexdigest()[:32],
+        "zone": "shop.example",
+        "recordName": name,
+        "type": "A",
+        "proxied": False,
+        "ttl": 300,
+        "forceCreateZone": False,
+        "cronExpression": "0 */5 * * * ?",
+        "provider": provider,
+        "active": True,
+        "lastUpdate": 1700000000000,
+        "nextValid": 1700000300000,
+        **more,
+    }
+
+
+def vendor(endpoint, **more):
+    return {
+        "endpoint": endpoint,
+        "username": "ann",
+        "password": "geheim-ddns",
+        "company": "Shop",
+        "email": "ann@shop.example",
+        "active": True,
+        **more,
+    }
+
+
 def folder():
     """Return every file of the old product, by its name under /resource/data."""
     return {
@@ -192,8 +238,14 @@ def folder():
                 dialCommand="ATDT",
             ),
         },
-        "email/sender-account.json": [{"id": "1", "senderPassword": "geheim-mail"}],
-        "email/smtp.json": {"softwareName": "x", "serverPort": 25},
+        "email/sender-account.json": [email("otp@shop.example")],
+        "email/smtp.json": {
+            "softwareName": "OTP-Broker",
+            "serverName": "mail.shop.example",
+            "serverAddress": "localhost",
+            "serverPort": 2525,
+            "active": True,
+        },
         "network/dhcpd.json": {
             "domainName": "shop.lan",
             "domainNameServers": ["ns1.shop.lan"],
@@ -239,8 +291,18 @@ def folder():
         "subscriber/subscriber-stomp.json": subscriber("Stomp", Port=61613, ReconnectDelay=10000),
         "subscriber/subscriber-activemq.json": subscriber("ActiveMQ", Port=61616, TimeToLeave=300000),
         "subscriber/subscriber-ws.json": subscriber("Ws", SSL=True, Port=8080, Path="/ws"),
-        "ddns/ddns.json": {},
-        "ddns/vendor/cloudflare.json": {"authApiKey": "geheim-cloud"},
+        "ddns/ddns.json": {"d1": name("otp", "cloudflare")},
+        "ddns/vendor/cloudflare.json": {
+            "endpoint": "https://api.cloudflare.com/client/v4",
+            "accountId": "a1b2",
+            "authEmail": "ann@shop.example",
+            "authApiKey": "geheim-cloud",
+            "authToken": "",
+            "active": True,
+        },
+        "ddns/vendor/noip.json": vendor("http://dynupdate.no-ip.com/nic/update"),
+        "ddns/vendor/afraid.json": vendor("https://freedns.afraid.org/nic/update"),
+        "ddns/vendor/dynu.json": vendor("https://api.dynu.com/nic/update", apiVersion="nic", apiKey=""),
         "keystore/keystores.json": {"k1": {"fileName": "k.jks", "filePassword": "geheim-jks"}},
         "bell/bell-config.json": {
             "smsFailure": 0,
@@ -434,13 +496,8 @@ def test_reading_changes_nothing_and_shows_values_but_no_secret(old, store, tmp_
 def test_everything_else_is_named_with_its_reason(old):
     plan = old.read(content(zipped(folder())))
     left = {(one["file"], one["name"]): one["reason"] for one in plan["left"]}
-    for later in (
-        "email/sender-account.json",
-        "email/smtp.json",
-        "ddns/ddns.json",
-        "ddns/vendor/cloudflare.json",
-    ):
-        assert "later release" in left[later, ""]
+    assert "threw away" in left["email/smtp.json", "active"]
+    assert "500 a day" in left["email/sender-account.json", "limit_per_day"]
     assert "Certificates" in left["keystore/data/k1.jks", ""]
     assert "30 s" in left["general/general-config.json", "otpExpirationOffset"]
     assert "longest prefix" in left["gsm/sms.json", "recipientPrefixLength"]
@@ -693,7 +750,7 @@ def test_it_works_from_the_command_line_with_a_folder(tmp_path):
     shown = otppi(state, "import-old", str(tmp_path / "old"), check=0)
     assert "http_port\t8080 (now 8899)" in shown.stdout
     assert "sim_pin\t(secret)" in shown.stdout
-    assert "not taken over: email/smtp.json" in shown.stdout
+    assert "not taken over: email/smtp.json active" in shown.stdout
     assert "nothing is changed yet" in shown.stderr
     assert "geheim" not in shown.stdout
     assert not state.exists()

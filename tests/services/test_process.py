@@ -13,6 +13,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
@@ -170,6 +171,7 @@ def test_the_demo_does_what_it_prints(tmp_path, free_port):
             printed += line
         assert f"Open http://127.0.0.1:{ports[0]}/ and set it up" in printed
         request, verify = re.findall(r"^curl .*$", printed, re.MULTILINE)
+        mailbox = re.search(r"Mailbox +(http://127\.0\.0\.1:[0-9]+/)", printed)[1]
 
         def paste(line):
             done = subprocess.run(
@@ -182,10 +184,15 @@ def test_the_demo_does_what_it_prints(tmp_path, free_port):
         assert paste(verify) == "1202"
         assert paste(request) == "0000"
         assert paste(verify) == "0000"
+        assert paste(request.replace("087100000001", "person@example.com")) == "0000"
+        with urlopen(f"{mailbox}1", timeout=10) as page:
+            assert "To person@example.com" in (email := page.read().decode())
+        assert re.search(r"<pre>Your OTP is [0-9]{6,10}\s*</pre>", email)
     finally:
         demo.send_signal(signal.SIGTERM)
         rest = demo.stdout.read()
         assert demo.wait(timeout=30) == 0
         demo.stdout.close()
-    assert rest.count("Your OTP is") == 2
+    assert rest.count("Your OTP is") == 3
+    assert "E-mail to person@example.com (demo-state/mail/person@example.com/" in rest
     assert "Traceback" not in rest

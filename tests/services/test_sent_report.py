@@ -101,6 +101,7 @@ def test_the_list_has_json_values_in_the_zone_of_the_device(sent, report, clock)
                 "message_id": "a",
                 "door": "rest",
                 "user": "shop",
+                "channel": "sms",
                 "modem_id": "m0",
                 "modem": "telkomsel",
                 "number": "62812••••••34",
@@ -143,6 +144,7 @@ def test_days_are_those_of_the_device_with_both_ends(sent, report, clock):
         ("until", {"until": "9999-12-31"}),
         ("outcome", {"outcome": "lost"}),
         ("delivery", {"delivery": "perhaps"}),
+        ("channel", {"channel": "fax"}),
         ("number", {"number": "abc"}),
     ],
 )
@@ -190,17 +192,17 @@ def test_a_csv_is_what_spreadsheets_and_programs_read(sent, report, clock):
     assert whole.endswith(b"\r\n")
     rows = read_csv(report.csv())
     assert rows[0][0] == "Time"
-    assert {len(row) for row in rows} == {13}
+    assert {len(row) for row in rows} == {14}
     assert rows[1][:7] == ["2027-01-15T15:00:00+07:00", "yes", "62812••••••34", "2", "sent", "", "2.5"]
     assert rows[2][4:6] == ["failed", "ü"]
-    assert rows[2][11:] == ['He said "no", twice\nand went', "a"]
+    assert rows[2][11:] == ['He said "no", twice\nand went', "a", "sms"]
 
 
 @pytest.mark.parametrize("evil", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", '=HYPERLINK("http://x")'])
 def test_no_cell_is_a_formula(sent, report, evil):
     sent.take(finished("a", user=evil, modem_name=evil))
     assert read_csv(report.csv())[1][9:12] == [f"'{evil}", "rest", f"'{evil}"]
-    assert read_xlsx(report.xlsx())[1][-4] != 0.0
+    assert read_xlsx(report.xlsx())[1][-5] != 0.0
 
 
 def test_a_csv_is_filtered_and_streamed(sent, report, clock):
@@ -237,6 +239,7 @@ def test_a_spreadsheet_opens_with_times_as_times(sent, report, clock, left):
         "rest",
         "=1+1",
         "a",
+        "sms",
     ]
     assert left() == []
 
@@ -246,7 +249,7 @@ def test_a_spreadsheet_has_no_more_rows_than_its_format(sent, report, monkeypatc
     for number in range(30):
         sent.take(finished(f"{number}"))
     rows = read_xlsx(report.xlsx())
-    assert [row[-1] for row in rows[1:]] == [f"{number}" for number in range(29, 9, -1)]
+    assert [row[-2] for row in rows[1:]] == [f"{number}" for number in range(29, 9, -1)]
 
 
 def test_a_spreadsheet_that_nobody_reads_to_its_end_leaves_nothing(sent, report, left):

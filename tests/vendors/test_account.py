@@ -11,7 +11,8 @@ from otppi.model.number import Number
 from otppi.model.sms_text import code_text
 from otppi.vendors.account import Account, Report, signature
 from otppi.vendors.settings import VendorRouteSettings
-from otppi.vendors.trouble import Hold, VendorTrouble
+from otppi.vendors.trouble import VendorTrouble
+from otppi.work.standing import Hold
 from tests.broker_servers.certificates import certificates
 from tests.vendor_server import ACCOUNT, KEY, PASSWORD, Fault
 

@@ -10,9 +10,10 @@ from otppi.model.modems import ModemState
 from otppi.model.number import Number
 from otppi.vendors.account import Account
 from otppi.vendors.settings import VendorRouteSettings
-from otppi.vendors.standing import Standing
-from otppi.vendors.trouble import Hold, VendorTrouble
+from otppi.vendors.standing import standing_of
+from otppi.vendors.trouble import VendorTrouble
 from otppi.vendors.upkeep import Upkeep
+from otppi.work.standing import Hold
 from tests.vendor_server import ACCOUNT, PASSWORD
 
 NUMBER = Number("6281200000001")
@@ -30,7 +31,7 @@ class Rig:
         self.reports = Reports(
             lambda: ReportSettings(ask=True), bytes(32), clock, Journal(None, clock), self.bus
         )
-        self.standing = Standing("v1", lambda: "cadangan", self.bus, clock)
+        self.standing = standing_of("v1", lambda: "cadangan", self.bus, clock)
         self.upkeep = Upkeep(
             "v1", lambda: self.account, self.standing, bus=self.bus, reports=self.reports, clock=clock
         )

@@ -17,6 +17,7 @@ from otppi.lib.bus import Bus
 from otppi.model.events import (
     BalanceLow,
     BrokerLost,
+    DdnsChanged,
     DeliveryReported,
     DeviceNotice,
     HostStrained,
@@ -181,6 +182,7 @@ def test_of_a_message_it_is_told_who_took_it_and_what_became_of_it(clock):
         "user": "shop",
         "modem": "ONE",
         "modem_id": "one",
+        "channel": "sms",
         "number": "62812•••••34",
         "left_out": 0,
         "at": clock.wall,
@@ -399,6 +401,11 @@ def test_the_life_of_a_modem_is_told_in_words_and_each_trouble_once(clock):
             ),
             "warn",
             "The SIM card in modem ONE should be topped up: 900 is below 1000",
+        ),
+        (
+            DdnsChanged(host="otp.example.com", finding="the name is not in the account", is_failure=True),
+            "bad",
+            "The name otp.example.com does not follow the address of the device: the name is not in the account",
         ),
         (
             ResetByStick(sections=("Admin pages", "Clock")),

@@ -43,6 +43,13 @@ REDIS = "subscriber/subscriber-redis.json"
 STOMP = "subscriber/subscriber-stomp.json"
 ACTIVEMQ = "subscriber/subscriber-activemq.json"
 WS = "subscriber/subscriber-ws.json"
+EMAIL = "email/sender-account.json"
+SMTP = "email/smtp.json"
+DDNS = "ddns/ddns.json"
+CLOUDFLARE = "ddns/vendor/cloudflare.json"
+NOIP = "ddns/vendor/noip.json"
+AFRAID = "ddns/vendor/afraid.json"
+DYNU = "ddns/vendor/dynu.json"
 READ: Final = (
     GENERAL,
     SERVICES,
@@ -62,15 +69,18 @@ READ: Final = (
     STOMP,
     ACTIVEMQ,
     WS,
+    EMAIL,
+    SMTP,
+    DDNS,
+    CLOUDFLARE,
+    NOIP,
+    AFRAID,
+    DYNU,
 )
 # What the old product had besides: where it is, and why it is not taken over.
-_LATER = "comes with a later release of this program"
 _UPLOAD = "upload the certificate on the page Certificates"
 _NEVER = "is not taken over: it was of use to the old program only"
 LEFT: Final[Mapping[str, str]] = {
-    "email/sender-account.json": f"e-mail {_LATER}",
-    "email/smtp.json": f"the local SMTP server {_LATER}",
-    "ddns/": f"dynamic DNS {_LATER}",
     "keystore/": _UPLOAD,
     "server/": _NEVER,
     "otp/": _NEVER,
@@ -92,7 +102,12 @@ _TELLING: Final[Mapping[str, frozenset[str]]] = {
     STOMP: frozenset({"subscriberStompAddress"}),
     ACTIVEMQ: frozenset({"subscriberActiveMQAddress"}),
     WS: frozenset({"subscriberWsAddress"}),
+    SMTP: frozenset({"softwareName", "serverAddress"}),
+    CLOUDFLARE: frozenset({"authApiKey", "authToken"}),
+    DYNU: frozenset({"apiVersion"}),
 }
+# These two have the same keys.
+_TELLING_ENDPOINTS: Final[Mapping[str, str]] = {"no-ip.": NOIP, "afraid.": AFRAID}
 
 
 @dataclass
@@ -284,6 +299,8 @@ def _recognised(document: Any) -> str:  # noqa: ANN401 - JSON
             return name
     if isinstance(document, dict) and "ipAddress" in document:
         return ETHERNET
+    if isinstance(document, dict) and "endpoint" in document:
+        return _vendor(str(document["endpoint"]))
     if items and all(isinstance(one, bool) for one in items):
         return BLOCKING
     if items and all(isinstance(one, dict) for one in items):
@@ -291,8 +308,21 @@ def _recognised(document: Any) -> str:  # noqa: ANN401 - JSON
             return FIREWALL
         if all("recipientPrefix" in one or "imei" in one for one in items):
             return MODEMS
+        if all("senderAddress" in one for one in items):
+            return EMAIL
+        if all("recordName" in one for one in items):
+            return DDNS
         if all("username" in one for one in items):
             raise _refused(
                 "these are accounts, of the API or of administrators: bring the whole folder, which tells"
             )
     raise _refused("is no file of settings that an old device had")
+
+
+def _vendor(endpoint: str) -> str:
+    for telling, name in _TELLING_ENDPOINTS.items():
+        if telling in endpoint:
+            return name
+    raise _refused(
+        "this is an account at a vendor of dynamic DNS: bring the whole folder, which tells at which"
+    )

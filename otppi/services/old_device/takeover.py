@@ -7,14 +7,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
+from otppi.ddns.settings import DdnsRecord
 from otppi.gateway.accounts import Administrator, ApiUser
 from otppi.gateway.policy import SmsSettings
+from otppi.mail.settings import EmailAccountSettings
 from otppi.model.errors import BadRequest, SettingsError
 from otppi.modems.settings import ModemSettings
 from otppi.services.folders import StateFolder
 from otppi.services.network_before import NETWORK_SECTIONS
 from otppi.services.old_device.files import LARGEST_BYTES, read_files
-from otppi.services.old_device.translation import Note, Raw, Translation, translated
+from otppi.services.old_device.reading import Note, Raw, Translation
+from otppi.services.old_device.translation import translated
 from otppi.services.sections import refuse_bad_network
 from otppi.services.whole_change import WholeChange
 from otppi.settings.fields import NotAccepted
@@ -22,10 +25,18 @@ from otppi.settings.paths import check_item_id, dotted
 from otppi.settings.section import S, Section, assemble, shown_value, values_of
 from otppi.settings.store import Joint, SettingsStore
 from otppi.system.network.settings import DhcpSettings, EthernetSettings, WlanSettings
+from otppi.vendors.settings import VendorRouteSettings
 
 # More lines nobody reads; a block list may have thousands.
 _MOST_SHOWN: Final = 200
 _LONGEST_SHOWN: Final = 100
+_NAME_IS_TAKEN: Final = "another account or a modem has this name"
+# By what people know an item, where that is not its id.
+_NAMES: Final[Mapping[type[Section], str]] = {
+    ModemSettings: "name",
+    EmailAccountSettings: "name",
+    DdnsRecord: "host",
+}
 # What is left out first of network settings that do not fit together.
 _NETWORK_TRIES: Final[tuple[tuple[type[Section], ...], ...]] = (
     (),
@@ -138,6 +149,10 @@ class _Planner:
                     self._clash(section, called, "the account is there already, and stays as it is")
                 elif section is ModemSettings:
                     self._modem(called, raw)
+                elif section is EmailAccountSettings and self._is_taken(
+                    section, called, {called, str(raw["name"])}
+                ):
+                    self._clash(section, str(raw["name"]), _NAME_IS_TAKEN)
                 else:
                     self._item(section, called, called, raw)
         self._fit_network()
@@ -155,8 +170,8 @@ class _Planner:
             return
         others = {**present, **self._modems()}
         others.pop(modem_id, None)
-        if any(one.name == name for one in others.values()):
-            self._clash(ModemSettings, name, "another modem has this name")
+        if self._is_taken(ModemSettings, modem_id, {name}):
+            self._clash(ModemSettings, name, _NAME_IS_TAKEN)
             return
         item = self._made(ModemSettings, modem_id, name, raw)
         if item is None:
@@ -169,6 +184,15 @@ class _Planner:
     def _modems(self) -> dict[str, ModemSettings]:
         planned = self._result.items.get(ModemSettings, {})
         return {one_id: one for one_id, one in planned.items() if isinstance(one, ModemSettings)}
+
+    def _is_taken(self, section: type[Section], item_id: str, names: set[str]) -> bool:
+        """Whether something else that sends has one of these names, or will have."""
+        for one in (ModemSettings, VendorRouteSettings, EmailAccountSettings):
+            items: Mapping[str, Any] = {**self._store.items(one), **self._result.items.get(one, {})}
+            for key, item in items.items():
+                if (one, key) != (section, item_id) and names & {key, item.name}:
+                    return True
+        return False
 
     def _item(self, section: type[Section], item_id: str, called: str, raw: Raw) -> None:
         item = self._made(section, item_id, called, raw)
@@ -236,7 +260,7 @@ def _share_a_port(one: ModemSettings, other: ModemSettings) -> bool:
 def _rows(
     section: type[Section], item_id: str, present: Section | None, item: Section
 ) -> Iterator[dict[str, Any]]:
-    called = str(getattr(item, "name", "")) if section is ModemSettings else dotted(section, item_id)
+    called = str(getattr(item, _NAMES[section])) if section in _NAMES else dotted(section, item_id)
     factory = {setting.name: setting.default for setting in section.describe()}
     for setting in section.describe():
         value = getattr(item, setting.name)

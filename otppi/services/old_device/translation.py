@@ -1,8 +1,7 @@
 """What each setting of the old product is called here, and what it means."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 from types import MappingProxyType
 from typing import Any, Final
@@ -25,6 +24,25 @@ from otppi.model.number import parse_number
 from otppi.modems import parse
 from otppi.modems.settings import ModemSettings
 from otppi.services.old_device import files
+from otppi.services.old_device.mail_and_names import (
+    MAIL_AND_NAMES,
+    ddns_record,
+    email_account,
+    mend_dynu_endpoint,
+)
+from otppi.services.old_device.reading import (
+    OF_COURSE,
+    UNUSED,
+    LeftOut,
+    Note,
+    Raw,
+    To,
+    Translation,
+    if_given,
+    read_fields,
+    read_items,
+    unless_zero,
+)
 from otppi.settings.fields import NotAccepted
 from otppi.settings.paths import ONLY
 from otppi.settings.section import Section
@@ -33,8 +51,6 @@ from otppi.system.clock.settings import ClockSettings
 from otppi.system.firewall.settings import OpenPort
 from otppi.system.network.settings import DhcpSettings, EthernetSettings, WlanSettings
 from otppi.system.schedule import CHOICES, DAILY, EVERY_12_HOURS, NEVER, HousekeepingSettings
-
-Raw = dict[str, object]
 
 # Those of the old installation instructions: the same for every device, so they protect nothing.
 _PUBLIC_PASSPHRASES: Final = frozenset({"planetbiru"})
@@ -46,39 +62,9 @@ _HASH: Final = re.compile(r"[0-9a-f]{64}")
 _OLD_SERVICE_PORTS: Final = frozenset({"22", "8888", "8889"})
 _OLD_OFFSET_MS: Final = 30_000
 
-_UNUSED = "the old program did not use it"
 _NEVER_APPLIED = "the old program never applied it"
-_OF_COURSE = ""  # said of every modem it would only hide what matters
 _IN_ADDRESS = "is part of the address"
 _RETIRED = "is not there any more"
-
-
-class LeftOut(Exception):
-    """A value is understood and not taken over; the text says why."""
-
-
-@dataclass(frozen=True)
-class Note:
-    """Something that is not taken over; of a whole file where no name is given."""
-
-    file: str
-    name: str
-    reason: str
-
-
-@dataclass
-class Translation:
-    """What the files say, in our words; nothing has been compared with the device yet."""
-
-    raw: dict[type[Section], dict[str, Raw]] = field(default_factory=dict)
-    sources: dict[type[Section], str] = field(default_factory=dict)  # the file that a section comes from
-    left: list[Note] = field(default_factory=list)
-    unclear: list[Note] = field(default_factory=list)
-
-    def add(self, file: str, section: type[Section], item_id: str, values: Mapping[str, object]) -> None:
-        """Note values of an item."""
-        self.raw.setdefault(section, {}).setdefault(item_id, {}).update(values)
-        self.sources.setdefault(section, file)
 
 
 def translated(found: files.OldFiles, country_code: str) -> Translation:
@@ -95,26 +81,23 @@ def translated(found: files.OldFiles, country_code: str) -> Translation:
         if file in _FIELDS:
             _one(result, file, document)
         elif file == files.FIREWALL:
-            _many(result, file, document, _open_port)
+            read_items(result, file, document, _open_port)
         elif file == files.MODEMS:
-            _many(result, file, document, lambda _, old: _modem(result, old, country_code))
+            read_items(result, file, document, lambda _, old: _modem(result, old, country_code))
+        elif file == files.EMAIL:
+            read_items(result, file, document, lambda key, old: email_account(result, key, old))
+        elif file == files.DDNS:
+            read_items(result, file, document, lambda key, old: ddns_record(result, key, old))
         elif file == files.BLOCKING:
             _block_list(result, document, country_code)
         elif file == files.ADMINISTRATORS:
-            _many(result, file, document, lambda key, old: (Administrator, *_account(key, old, "sha256")))
+            read_items(
+                result, file, document, lambda key, old: (Administrator, *_account(key, old, "sha256"))
+            )
         else:
             # The account that was shipped was hashed twice, those that were added once.
-            _many(result, file, document, lambda key, old: (ApiUser, *_account(key, old, "sha256x1or2")))
+            read_items(result, file, document, lambda key, old: (ApiUser, *_account(key, old, "sha256x1or2")))
     return result
-
-
-@dataclass(frozen=True)
-class _To:
-    """Where a value goes, and how it is read; several settings may be made of one value."""
-
-    section: type[Section]
-    name: str
-    read: Callable[[Any], object] = lambda value: value
 
 
 def _seconds(milliseconds: object) -> float:
@@ -163,13 +146,7 @@ def _known(known: Mapping[str, str], cron: object) -> str:
 def _passphrase(key: object) -> object:
     if key in _PUBLIC_PASSPHRASES:
         raise LeftOut("it is the factory's, and so everybody's; the one that was born on this device stays")
-    return _if_given(key)
-
-
-def _if_given(value: object) -> object:
-    if value in ("", None, []):
-        raise LeftOut("")
-    return value
+    return if_given(key)
 
 
 def _ranges(ranges: object) -> list[str]:
@@ -184,66 +161,60 @@ _NO_TLS = (
 )
 
 
-def _unless_zero(value: object) -> object:
-    if str(value) in ("", "0", "None"):
-        raise LeftOut(_OF_COURSE)
-    return value
-
-
 def _stomp_port(port: object) -> object:
     """Return the port of the STOMP connector in the place of that of OpenWire."""
     return 61613 if str(port) == "61616" else port
 
 
 def _subscriber(
-    section: type[Connection], start: str, *, tls: bool = False, **more: _To | str
-) -> Mapping[str, _To | str]:
+    section: type[Connection], start: str, *, tls: bool = False, **more: To | str
+) -> Mapping[str, To | str]:
     """Return where the settings of one subscriber go; `more` is by what follows the start of the old name."""
-    fields: dict[str, _To | str] = {
-        "Enable": _To(section, "enabled"),
-        "SSL": _To(section, "tls") if tls else _NO_TLS,
-        "Address": _To(section, "host", _if_given),
-        "Port": _To(section, "port", _unless_zero),
-        "Username": _To(section, "username"),
-        "Password": _To(section, "password"),
-        "Topic": _To(section, "topic", _if_given),
-        "Timeout": _To(section, "timeout_ms", _unless_zero),
-        "ReconnectDelay": _To(section, "reconnect_delay_ms", _unless_zero),
+    fields: dict[str, To | str] = {
+        "Enable": To(section, "enabled"),
+        "SSL": To(section, "tls") if tls else _NO_TLS,
+        "Address": To(section, "host", if_given),
+        "Port": To(section, "port", unless_zero),
+        "Username": To(section, "username"),
+        "Password": To(section, "password"),
+        "Topic": To(section, "topic", if_given),
+        "Timeout": To(section, "timeout_ms", unless_zero),
+        "ReconnectDelay": To(section, "reconnect_delay_ms", unless_zero),
         "Refresh": _NEVER_APPLIED,
-        "Path": _UNUSED,
+        "Path": UNUSED,
         **more,
     }
     return {f"{start}{name}": to for name, to in fields.items()}
 
 
 # The settings of files that are there once: where each goes, or why it does not.
-_FIELDS: Final[Mapping[str, Mapping[str, _To | str]]] = MappingProxyType(
+_FIELDS: Final[Mapping[str, Mapping[str, To | str]]] = MappingProxyType(
     {
         files.GENERAL: {
-            "deviceName": _To(GeneralSettings, "device_name"),
-            "dropExpireOTP": _To(GeneralSettings, "drop_expired"),
-            "otpExpirationOffset": _To(GeneralSettings, "expiration_offset_ms", _offset),
-            "inspectModemInterval": _To(GeneralSettings, "modems_inspect_s", _seconds),
-            "deviceTimeZone": _To(ClockSettings, "time_zone"),
-            "ntpServer": _To(ClockSettings, "ntp_server", _if_given),
-            "ntpUpdateInterval": _To(ClockSettings, "ntp_interval", _ntp_interval),
-            "restartService": _To(HousekeepingSettings, "restart_service", _restart),
-            "restartDevice": _To(HousekeepingSettings, "restart_device", _restart),
+            "deviceName": To(GeneralSettings, "device_name"),
+            "dropExpireOTP": To(GeneralSettings, "drop_expired"),
+            "otpExpirationOffset": To(GeneralSettings, "expiration_offset_ms", _offset),
+            "inspectModemInterval": To(GeneralSettings, "modems_inspect_s", _seconds),
+            "deviceTimeZone": To(ClockSettings, "time_zone"),
+            "ntpServer": To(ClockSettings, "ntp_server", if_given),
+            "ntpUpdateInterval": To(ClockSettings, "ntp_interval", _ntp_interval),
+            "restartService": To(HousekeepingSettings, "restart_service", _restart),
+            "restartDevice": To(HousekeepingSettings, "restart_device", _restart),
         },
         files.SERVICES: {
-            "httpPort": _To(ApiSettings, "http_port"),
-            "httpsPort": _To(ApiSettings, "https_port"),
-            "httpEnable": _To(ApiSettings, "http_enabled"),
-            "httpsEnable": _To(ApiSettings, "https_enabled"),
-            "otpPath": _To(ApiSettings, "otp_path", _if_given),
-            "messagePath": _To(ApiSettings, "message_path", _if_given),
-            "smsPath": _To(ApiSettings, "sms_path", _if_given),
-            "emailPath": _To(ApiSettings, "email_path", _if_given),
-            "blockingPath": _To(ApiSettings, "blocking_path", _if_given),
-            "unblockingPath": _To(ApiSettings, "unblocking_path", _if_given),
+            "httpPort": To(ApiSettings, "http_port"),
+            "httpsPort": To(ApiSettings, "https_port"),
+            "httpEnable": To(ApiSettings, "http_enabled"),
+            "httpsEnable": To(ApiSettings, "https_enabled"),
+            "otpPath": To(ApiSettings, "otp_path", if_given),
+            "messagePath": To(ApiSettings, "message_path", if_given),
+            "smsPath": To(ApiSettings, "sms_path", if_given),
+            "emailPath": To(ApiSettings, "email_path", if_given),
+            "blockingPath": To(ApiSettings, "blocking_path", if_given),
+            "unblockingPath": To(ApiSettings, "unblocking_path", if_given),
         },
         files.SMS: {
-            "countryCode": _To(SmsSettings, "country_code"),
+            "countryCode": To(SmsSettings, "country_code"),
             "recipientPrefixLength": "the longest prefix wins, whatever its length",
             "logSMS": _RETIRED,
             "monitorSMS": _RETIRED,
@@ -257,20 +228,20 @@ _FIELDS: Final[Mapping[str, Mapping[str, _To | str]]] = MappingProxyType(
                     "imei",
                     "simCardPIN",
                 ),
-                _UNUSED,
+                UNUSED,
             ),
         },
         files.BELL: {
-            "smsFailure": _To(BellSettings, "sms_failure", _tone),
+            "smsFailure": To(BellSettings, "sms_failure", _tone),
             **{
-                f"{old}Disconnected": _To(BellSettings, f"{old.lower()}_disconnected", _tone)
+                f"{old}Disconnected": To(BellSettings, f"{old.lower()}_disconnected", _tone)
                 for old in ("amqp", "mqtt", "redis", "ws", "activeMQ", "stomp")
             },
         },
         files.WLAN: {
-            "essid": _To(WlanSettings, "ssid", _if_given),
-            "key": _To(WlanSettings, "passphrase", _passphrase),
-            "ipAddress": _To(WlanSettings, "address", _if_given),
+            "essid": To(WlanSettings, "ssid", if_given),
+            "key": To(WlanSettings, "passphrase", _passphrase),
+            "ipAddress": To(WlanSettings, "address", if_given),
             "keyMgmt": "it is WPA2, and WPA3 where the radio can",
             "prefix": _IN_ADDRESS,
             "netmask": _IN_ADDRESS,
@@ -278,21 +249,21 @@ _FIELDS: Final[Mapping[str, Mapping[str, _To | str]]] = MappingProxyType(
             "dns1": "clients are told that of the DHCP settings",
         },
         files.DHCP: {
-            "domainName": _To(DhcpSettings, "domain_name"),
-            "domainNameServers": _To(DhcpSettings, "domain_name_servers"),
-            "ipRouter": _To(DhcpSettings, "router"),
-            "netmask": _To(DhcpSettings, "netmask"),
-            "subnetMask": _To(DhcpSettings, "subnet_mask"),
-            "domainNameServersAddress": _To(DhcpSettings, "domain_name_servers_address"),
-            "defaultLeaseTime": _To(DhcpSettings, "default_lease_s", _if_given),
-            "maxLeaseTime": _To(DhcpSettings, "max_lease_s", _if_given),
-            "ranges": _To(DhcpSettings, "ranges", _ranges),
+            "domainName": To(DhcpSettings, "domain_name"),
+            "domainNameServers": To(DhcpSettings, "domain_name_servers"),
+            "ipRouter": To(DhcpSettings, "router"),
+            "netmask": To(DhcpSettings, "netmask"),
+            "subnetMask": To(DhcpSettings, "subnet_mask"),
+            "domainNameServersAddress": To(DhcpSettings, "domain_name_servers_address"),
+            "defaultLeaseTime": To(DhcpSettings, "default_lease_s", if_given),
+            "maxLeaseTime": To(DhcpSettings, "max_lease_s", if_given),
+            "ranges": To(DhcpSettings, "ranges", _ranges),
         },
         files.ETHERNET: {
-            "ipAddress": _To(EthernetSettings, "address", _if_given),
-            "gateway": _To(EthernetSettings, "gateway"),
-            "dns1": _To(EthernetSettings, "dns1"),
-            "dns2": _To(EthernetSettings, "dns2"),
+            "ipAddress": To(EthernetSettings, "address", if_given),
+            "gateway": To(EthernetSettings, "gateway"),
+            "dns1": To(EthernetSettings, "dns1"),
+            "dns2": To(EthernetSettings, "dns2"),
             "prefix": _IN_ADDRESS,
             "netmask": _IN_ADDRESS,
         },
@@ -302,23 +273,24 @@ _FIELDS: Final[Mapping[str, Mapping[str, _To | str]]] = MappingProxyType(
         files.MQTT: _subscriber(
             MqttSettings,
             "subscriberMqtt",
-            ClientID=_To(MqttSettings, "client_id"),
-            Qos=_To(MqttSettings, "qos", str),
+            ClientID=To(MqttSettings, "client_id"),
+            Qos=To(MqttSettings, "qos", str),
         ),
         files.REDIS: _subscriber(
             RedisSettings,
             "subscriberRedis",
             Username="it named the connection, and was no user of the broker",
         ),
-        files.STOMP: _subscriber(StompSettings, "subscriberStomp", Database=_UNUSED),
+        files.STOMP: _subscriber(StompSettings, "subscriberStomp", Database=UNUSED),
         files.ACTIVEMQ: _subscriber(
             ActiveMqSettings,
             "subscriberActiveMQ",
-            Port=_To(ActiveMqSettings, "port", _stomp_port),
-            ClientID=_To(ActiveMqSettings, "client_id"),
-            TimeToLeave=_To(ActiveMqSettings, "time_to_live_ms", _unless_zero),
+            Port=To(ActiveMqSettings, "port", _stomp_port),
+            ClientID=To(ActiveMqSettings, "client_id"),
+            TimeToLeave=To(ActiveMqSettings, "time_to_live_ms", unless_zero),
         ),
-        files.WS: _subscriber(WsSettings, "subscriberWs", tls=True, Path=_To(WsSettings, "path", _if_given)),
+        **MAIL_AND_NAMES,
+        files.WS: _subscriber(WsSettings, "subscriberWs", tls=True, Path=To(WsSettings, "path", if_given)),
     }
 )
 _SUBSCRIBERS: Final = frozenset({files.AMQP, files.MQTT, files.REDIS, files.STOMP, files.ACTIVEMQ, files.WS})
@@ -330,7 +302,7 @@ def _one(result: Translation, file: str, document: Any) -> None:  # noqa: ANN401
         return
     if file in (files.WLAN, files.ETHERNET):
         document = _with_prefix(document)
-    for section, values in _read(result, file, document, _FIELDS[file]).items():
+    for section, values in read_fields(result, file, document, _FIELDS[file]).items():
         result.add(file, section, ONLY, values)
     ethernet = result.raw.get(EthernetSettings, {}).get(ONLY)
     if file == files.ETHERNET and ethernet is not None and "address" in ethernet:
@@ -340,6 +312,8 @@ def _one(result: Translation, file: str, document: Any) -> None:  # noqa: ANN401
             result.raw[section][ONLY] for section in result.raw if issubclass(section, Connection)
         ):
             values["mode"] = COMPATIBLE  # what the publishers of the old device expect
+    if file == files.DYNU:
+        mend_dynu_endpoint(result)
     # The old product restarted at midnight; ours has a time of its own.
     housekeeping = result.raw.get(HousekeepingSettings, {}).get(ONLY)
     if file == files.GENERAL and housekeeping is not None:
@@ -348,66 +322,9 @@ def _one(result: Translation, file: str, document: Any) -> None:  # noqa: ANN401
                 housekeeping[f"{name}_at"] = "00:00"
 
 
-def _read(
-    result: Translation, file: str, old: Mapping[str, Any], fields: Mapping[str, _To | str], item: str = ""
-) -> dict[type[Section], Raw]:
-    values: dict[type[Section], Raw] = {}
-    for key, value in old.items():
-        where = f"{item}: {key}" if item else key
-        to = fields.get(key)
-        if isinstance(to, _To):
-            try:
-                read = to.read(value)
-                to.section.declared[to.name].read(read)
-                values.setdefault(to.section, {})[to.name] = read
-            except LeftOut as reason:
-                if str(reason):
-                    result.left.append(Note(file, where, str(reason)))
-            except NotAccepted as reason:
-                result.unclear.append(Note(file, where, str(reason)))
-        elif to is None:
-            result.unclear.append(Note(file, where, "is not a setting that the old product had"))
-        elif to and value not in ("", None, 0, False):
-            result.left.append(Note(file, where, to))
-    return values
-
-
 def _with_prefix(old: Mapping[str, Any]) -> Mapping[str, Any]:
     address, mask = old.get("ipAddress"), old.get("prefix") or old.get("netmask")
     return {**old, "ipAddress": f"{address}/{mask}"} if address and mask else old
-
-
-def _items(document: Any) -> Iterator[tuple[str, Mapping[str, Any] | None]]:  # noqa: ANN401 - JSON
-    pairs = document.items() if isinstance(document, dict) else (("", one) for one in document)
-    for key, one in pairs:
-        yield str(key), one if isinstance(one, dict) else None
-
-
-def _many(
-    result: Translation,
-    file: str,
-    document: Any,  # noqa: ANN401 - JSON
-    read: Callable[[str, Mapping[str, Any]], tuple[type[Section], str, Raw]],
-) -> None:
-    if not isinstance(document, dict | list):
-        result.unclear.append(Note(file, "", "is not the list that was expected"))
-        return
-    for position, (key, old) in enumerate(_items(document), start=1):
-        if old is None:
-            result.unclear.append(Note(file, str(position), "is not an object"))
-            continue
-        try:
-            section, item_id, values = read(key, old)
-        except LeftOut as reason:
-            result.left.append(Note(file, _called(key, old) or str(position), str(reason)))
-        except NotAccepted as reason:
-            result.unclear.append(Note(file, _called(key, old) or str(position), str(reason)))
-        else:
-            result.add(file, section, item_id, values)
-
-
-def _called(key: str, old: Mapping[str, Any]) -> str:
-    return str(old.get("username") or old.get("name") or old.get("id") or key)
 
 
 def _account(key: str, old: Mapping[str, Any], form: str) -> tuple[str, Raw]:
@@ -467,28 +384,28 @@ def _prefixes(country_code: str) -> Callable[[object], list[str]]:
 
 
 def _imei(value: object) -> object:
-    _if_given(value)
+    if_given(value)
     if not parse.is_whole_imei(str(value)):
         raise LeftOut("it is not whole; the modem tells it at first contact")
     return value
 
 
-def _modem_fields(country_code: str) -> Mapping[str, _To | str]:
+def _modem_fields(country_code: str) -> Mapping[str, To | str]:
     to = {
-        "port": _To(ModemSettings, "port"),
-        "imei": _To(ModemSettings, "imei", _imei),
-        "recipientPrefix": _To(ModemSettings, "prefixes", _prefixes(country_code)),
-        "simCardPIN": _To(ModemSettings, "sim_pin", _if_given),
-        "internetAccess": _To(ModemSettings, "internet_access"),
-        "smsAPI": _To(ModemSettings, "api_enabled"),
-        "defaultModem": _To(ModemSettings, "is_default"),
-        "active": _To(ModemSettings, "active"),
-        "apn": _To(ModemSettings, "apn", _if_given),
-        "apnUsername": _To(ModemSettings, "apn_username", _if_given),
-        "apnPassword": _To(ModemSettings, "apn_password", _if_given),
-        "dialNumner": _To(ModemSettings, "dial_number", _if_given),
-        "dialCommand": _To(ModemSettings, "dial_command", _if_given),
-        **{f"initDial{count}": _To(ModemSettings, f"init_dial_{count}", _if_given) for count in range(1, 6)},
+        "port": To(ModemSettings, "port"),
+        "imei": To(ModemSettings, "imei", _imei),
+        "recipientPrefix": To(ModemSettings, "prefixes", _prefixes(country_code)),
+        "simCardPIN": To(ModemSettings, "sim_pin", if_given),
+        "internetAccess": To(ModemSettings, "internet_access"),
+        "smsAPI": To(ModemSettings, "api_enabled"),
+        "defaultModem": To(ModemSettings, "is_default"),
+        "active": To(ModemSettings, "active"),
+        "apn": To(ModemSettings, "apn", if_given),
+        "apnUsername": To(ModemSettings, "apn_username", if_given),
+        "apnPassword": To(ModemSettings, "apn_password", if_given),
+        "dialNumner": To(ModemSettings, "dial_number", if_given),
+        "dialCommand": To(ModemSettings, "dial_command", if_given),
+        **{f"initDial{count}": To(ModemSettings, f"init_dial_{count}", if_given) for count in range(1, 6)},
     }
     told = (
         "manufacturer",
@@ -506,8 +423,8 @@ def _modem_fields(country_code: str) -> Mapping[str, _To | str]:
     return {
         **to,
         "deleteSentSMS": "nothing is stored on the SIM",
-        **dict.fromkeys(("id", "name", *told), _OF_COURSE),
-        **dict.fromkeys(unused, _UNUSED),
+        **dict.fromkeys(("id", "name", *told), OF_COURSE),
+        **dict.fromkeys(unused, UNUSED),
         **dict.fromkeys(line, _NEVER_APPLIED),
     }
 
@@ -519,5 +436,5 @@ def _modem(result: Translation, old: Mapping[str, Any], country_code: str) -> tu
         name = f"{name[:30]} ({str(old.get('port') or '')[:25]})"
     if not name or name in taken:
         raise NotAccepted("has no name and port of its own")
-    read = _read(result, files.MODEMS, old, _modem_fields(country_code), item=name)
+    read = read_fields(result, files.MODEMS, old, _modem_fields(country_code), item=name)
     return ModemSettings, name, {"name": name, **read.get(ModemSettings, {})}

@@ -15,6 +15,7 @@ from otppi.model.errors import HostError, HostUnreachable
 from otppi.model.events import (
     BalanceLow,
     BrokerLost,
+    Channel,
     MessageFinished,
     ModemStateChanged,
     Outcome,
@@ -188,4 +189,4 @@ def _is_failure(event: MessageFinished | RequestAnswered) -> bool:
         # Without any modem nothing is ever given to one, so no message ends there.
         return event.code == _NO_MODEM
     # Unknown as well: a modem that does not answer is what somebody has to look at.
-    return event.outcome is not Outcome.SENT
+    return event.outcome is not Outcome.SENT and event.channel is Channel.SMS

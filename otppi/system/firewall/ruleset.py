@@ -67,7 +67,8 @@ def _in_chains(arriving: Rules, access_point: AccessPoint | None) -> Rules:
 
 
 def _ports_for_all(services: Services) -> Rules:
-    return tuple(str(port) for port in dict.fromkeys((*services.admin_ports, *services.api_ports)))
+    ports = (*services.admin_ports, *services.api_ports, *services.smtp_ports)
+    return tuple(str(port) for port in dict.fromkeys(ports))
 
 
 def _ground(family: Family, services: Services) -> Iterator[str]:

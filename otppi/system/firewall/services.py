@@ -41,13 +41,18 @@ class Services:
     admin_ports: tuple[int, ...]
     api_ports: tuple[int, ...]
     access_point: AccessPoint | None
+    smtp_ports: tuple[int, ...] = ()
     ethernet: str = "eth0"  # the interface that owners call so
     mdns: bool = True
 
     @property
     def portal_ports(self) -> tuple[int, ...]:
         """The port of the captive portal, unless it is open to everybody for another reason."""
-        if self.access_point is None or self.access_point.portal_port in (*self.admin_ports, *self.api_ports):
+        if self.access_point is None or self.access_point.portal_port in (
+            *self.admin_ports,
+            *self.api_ports,
+            *self.smtp_ports,
+        ):
             return ()
         return (self.access_point.portal_port,)
 
@@ -55,6 +60,7 @@ class Services:
         """Name every port that is open whatever the owner enters."""
         yield from (_near("tcp", port, "the admin pages") for port in self.admin_ports)
         yield from (_near("tcp", port, "the API") for port in self.api_ports)
+        yield from (_near("tcp", port, "the local SMTP server") for port in self.smtp_ports)
         if self.mdns:
             yield _near("udp", _MDNS, "the device's name in the network")
         yield _near("udp", _DHCP_CLIENT, "the device's own address by DHCP")

@@ -2,27 +2,17 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 from otppi.gateway.rights import Role
 from otppi.model.errors import OtpPiError, SettingsError, UnknownModem
 from otppi.model.operators import OPERATORS, Operator, with_names
-from otppi.web import forms, modem_words
+from otppi.web import forms, modem_words, sheets
+from otppi.web.sheets import Group
 from otppi.web.site import Response, Visit, get, post
 from otppi.web.words import N_
-
-
-@dataclass(frozen=True)
-class Group:
-    """Settings that stand together in the form of a modem."""
-
-    key: str
-    title: str
-    names: tuple[str, ...]
-    is_folded: bool = False
-
 
 _GROUPS = (
     Group("modem", N_("The modem"), ("name", "port", "active", "api_enabled", "sim_pin")),
@@ -304,20 +294,13 @@ def _form(
 ) -> Response:
     described, present = visit.call("settings.describe", section="modems"), _present(visit, modem_id)
     shown = {**present, "prices": [with_names(line) for line in present.get("prices", ())]}
-    errors = errors or {}
-    groups = []
-    for group in _all_groups(forms.names_in(described)):
-        fields = forms.fields_of(described, shown, visit.words, names=group.names, given=given, errors=errors)
-        fields = [replace(one, help="", limits="") if one.name in _EXPLAINED else one for one in fields]
-        is_open = not group.is_folded or any(one.error for one in fields)
-        groups.append((group, is_open, fields))
+    groups = _all_groups(forms.names_in(described))
     return visit.page(
         "modem.html",
         status=status,
         title=visit.words("Modem {name}", name=present["name"]) if present else visit.words("Add a modem"),
         action=path_of(modem_id) if modem_id is not None else "/modems/new",
-        parts_of_form=groups,
-        other_errors=[text for name, text in errors.items() if not _is_shown(name, groups)],
+        form=sheets.grouped(visit, "modems", shown, groups, errors, _EXPLAINED),
         given=given or {},
         operators=OPERATORS,
     )
@@ -327,10 +310,6 @@ def _all_groups(names: Sequence[str]) -> Iterable[Group]:
     yield from _GROUPS
     grouped = {name for group in _GROUPS for name in group.names}
     yield Group("rest", _REST, tuple(name for name in names if name not in grouped), is_folded=True)
-
-
-def _is_shown(name: str, groups: Iterable[tuple[Group, bool, Iterable[forms.Field]]]) -> bool:
-    return any(name == field.name for _, _, fields in groups for field in fields)
 
 
 def _whole(text: str, default: int) -> int:

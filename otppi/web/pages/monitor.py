@@ -1,11 +1,12 @@
 """The monitor: where messages come from, which modem takes them, and what becomes of them, while it happens."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from otppi.web import broker_words, modem_words
-from otppi.web.outcomes import DOORS, OUTCOMES
+from otppi.model.events import Channel
+from otppi.web import broker_words, mail_words, modem_words
+from otppi.web.outcomes import CHANNELS, DOORS, OUTCOMES
 from otppi.web.site import Response, Visit, get
 from otppi.web.words import N_, Words
 
@@ -51,7 +52,7 @@ class _Node:
 def show(visit: Visit) -> Response:
     """Show the way of messages, and the last of them."""
     words = visit.words
-    doors = _doors(words, visit.call("door.list"), visit.call("broker.list"))
+    doors = _doors(words, visit.call("door.list"), visit.call("broker.list"), visit.call("smtp.show"))
     modems = [
         *(
             _modem(words, one)
@@ -59,6 +60,7 @@ def show(visit: Visit) -> Response:
             if one["active"] and not one["internetAccess"]
         ),
         *(_vendor(words, one) for one in visit.call("vendor_route.list") if one["active"]),
+        *_email(words, visit.call("email_account.list")),
     ]
     messages = visit.call("traffic.recent")["messages"]
     most = _ALL_ROWS if visit.query("all") else _ROWS
@@ -80,7 +82,10 @@ def show(visit: Visit) -> Response:
 
 
 def _doors(
-    words: Words, servers: Sequence[Mapping[str, Any]], brokers: Sequence[Mapping[str, Any]]
+    words: Words,
+    servers: Sequence[Mapping[str, Any]],
+    brokers: Sequence[Mapping[str, Any]],
+    smtp: Mapping[str, Any],
 ) -> list[tuple[str, str, str, bool]]:
     planned = {one["name"] for one in servers}
     opened = {one["name"] for one in servers if not one["problem"]}
@@ -91,6 +96,10 @@ def _doors(
             if broker["enabled"]:
                 standing = broker_words.STATES[broker["state"]]
                 doors.append((door, title, words(standing[1]), standing[0] == "good"))
+        elif door == "smtp":
+            if smtp["active"]:
+                text = words("listening") if smtp["listening"] else words("closed")
+                doors.append((door, words(title), text, smtp["listening"]))
         elif (names := _SERVERS.get(door)) is None:
             doors.append((door, words(title), "", True))
         elif door not in _OPTIONAL or not planned.isdisjoint(names):
@@ -107,6 +116,13 @@ def _modem(words: Words, modem: Mapping[str, Any]) -> tuple[str, str, str, bool]
 def _vendor(words: Words, route: Mapping[str, Any]) -> tuple[str, str, str, bool]:
     standing = modem_words.vendor_standing(route)
     return route["id"], route["name"], words(standing.title), standing.level == "good"
+
+
+def _email(words: Words, accounts: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str, str, bool]]:
+    """Give one node for all accounts: there may be dozens."""
+    level, text = mail_words.ready(words, accounts)
+    if text:
+        yield Channel.EMAIL, words(CHANNELS[Channel.EMAIL]), text, level != "bad"
 
 
 def _placed(nodes: Sequence[tuple[str, str, str, bool]], height: float) -> list[_Node]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from otppi.model.checks import Level
 from otppi.model.errors import Busy
-from otppi.web import broker_words, charts, diagnosis_words, modem_words
+from otppi.web import broker_words, charts, diagnosis_words, mail_words, modem_words
 from otppi.web.charts import Chart, Series
 from otppi.web.navigation import GROUPS
 from otppi.web.outcomes import OUTCOMES, SERVERS
@@ -52,6 +52,7 @@ def show(visit: Visit) -> Response:
     recent = visit.call("traffic.recent")
     minutes = recent["minutes"]
     vitals = visit.call("device.vitals")
+    accounts = visit.call("email_account.list")
     return visit.page(
         "overview.html",
         title=words("Overview"),
@@ -66,6 +67,8 @@ def show(visit: Visit) -> Response:
         levels=diagnosis_words.LEVELS,
         modems=_modems(visit, cost["currency"]),
         doors=_doors(words, visit.call("door.list")),
+        email=mail_words.ready(words, accounts),
+        email_sum=mail_words.daily_sum(words, accounts),
         brokers=[broker_words.card(visit, one) for one in visit.call("broker.list") if one["enabled"]],
         today_parts=sum(one["today"]["parts"] for one in cost["modems"]),
         today_cost=words.money(

@@ -13,12 +13,12 @@ from otppi.gateway.sent_row import local_time
 from otppi.model.errors import OtpPiError
 from otppi.web import charts, sending
 from otppi.web.charts import Chart
-from otppi.web.outcomes import DOORS, OUTCOMES
+from otppi.web.outcomes import CHANNELS, DOORS, OUTCOMES
 from otppi.web.site import Response, Visit, get, post
 from otppi.web.words import N_, Words
 
 _ON_A_PAGE: Final = 50
-_FILTERS: Final = ("since", "until", "modem", "door", "user", "outcome", "delivery", "number")
+_FILTERS: Final = ("since", "until", "modem", "door", "user", "outcome", "delivery", "number", "channel")
 _DELIVERIES: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "none": ("off", N_("no report")),
@@ -81,9 +81,11 @@ def show(visit: Visit) -> Response:
         doors=DOORS,
         outcomes=OUTCOMES,
         deliveries=_DELIVERIES,
-        modem_choices=_with(asked["modem"], [(one["id"], one["name"]) for one in sending.senders(visit)]),
+        modem_choices=_with(asked["modem"], [(one["id"], one["name"]) for one in _senders(visit)]),
         door_choices=_with(asked["door"], [(door, words(title)) for door, title in DOORS.items()]),
         outcome_choices=[(one, words(title)) for one, (_, title) in OUTCOMES.items()],
+        channels=CHANNELS,
+        channel_choices=[(one, words(title)) for one, title in CHANNELS.items()],
         delivery_choices=[(one, words(title)) for one, (_, title) in _DELIVERIES.items()],
         offset=offset,
         count=_ON_A_PAGE,
@@ -119,6 +121,10 @@ def _asked(visit: Visit) -> dict[str, str]:
     if visit.path == "/reports":
         asked["since"] = _today().isoformat()
     return asked
+
+
+def _senders(visit: Visit) -> list[Mapping[str, Any]]:
+    return [*sending.senders(visit), *visit.call("email_account.list")]
 
 
 def _with(chosen: str, choices: list[tuple[str, str]]) -> list[tuple[str, str]]:

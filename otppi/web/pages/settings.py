@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from otppi.gateway.rights import Role
 from otppi.model.errors import OtpPiError
 from otppi.web import sheets
+from otppi.web.ddns_words import VENDORS
 from otppi.web.outcomes import BROKERS
 from otppi.web.site import Response, Visit, get, post
 from otppi.web.words import N_
@@ -35,10 +36,16 @@ PLACES = {section: f"/settings/{name}" for name, page in PAGES.items() for secti
     "firewall": "/firewall",
     "open_ports": "/firewall",
     **{broker: f"/brokers/{broker}" for broker in BROKERS},
+    "ddns": "/ddns",
+    "ddns_address": "/ddns/address",
+    **{vendor: f"/ddns/{vendor}" for vendor in VENDORS},
     "clock": "/clock",
     "bell": "/bell",
     "modems": "/modems",
     "vendor_routes": "/vendors",
+    "email": "/email",
+    "email_accounts": "/email",
+    "smtp": "/smtp",
     "api_users": "/api-users",
     "vendor_accounts": "/vendor-accounts",
     "admins": "/administrators",
@@ -46,8 +53,10 @@ PLACES = {section: f"/settings/{name}" for name, page in PAGES.items() for secti
 }
 _WITH_ANCHORS = frozenset(PLACES) - {
     "open_ports",
+    "ddns",
     "modems",
     "vendor_routes",
+    "email_accounts",
     "api_users",
     "vendor_accounts",
     "admins",

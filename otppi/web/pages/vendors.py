@@ -1,15 +1,14 @@
 """The accounts at SMS vendors: how each is, a test of its connection, and its settings."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
 from otppi.gateway.rights import Role
 from otppi.model.errors import BadRequest, OtpPiError
 from otppi.model.operators import OPERATORS, with_names
-from otppi.web import forms, modem_words
-from otppi.web.pages.modems import Group
+from otppi.web import forms, modem_words, sheets
+from otppi.web.sheets import Group
 from otppi.web.site import Response, Visit, get, post
 from otppi.web.words import N_
 
@@ -130,26 +129,12 @@ def _saved(visit: Visit, route_id: str) -> Response:
 
 
 def _form(visit: Visit, route_id: str, error: OtpPiError | None = None) -> Response:
-    described = visit.call("settings.describe", section=_SECTION)
     routes = visit.call("settings.get", path=_SECTION)
     if route_id and route_id not in routes:
         raise BadRequest("route", "there is no such account")
     present = routes.get(route_id, {})
     shown = {**present, "prices": [with_names(line) for line in present.get("prices", ())]}
-    errors = visit.field_errors(error) if error is not None else {}
-    groups = []
-    for group in _GROUPS:
-        fields = forms.fields_of(
-            described,
-            shown,
-            visit.words,
-            names=group.names,
-            given=visit.form_items() if error is not None else None,
-            errors=errors,
-        )
-        fields = [replace(one, help="", limits="") if one.name in _EXPLAINED else one for one in fields]
-        groups.append((group, not group.is_folded or any(one.error for one in fields), fields))
-    names = {name for group in _GROUPS for name in group.names}
+    errors = visit.field_errors(error) if error is not None else None
     return visit.page(
         "vendor.html",
         status=200 if error is None else error.status,
@@ -157,8 +142,7 @@ def _form(visit: Visit, route_id: str, error: OtpPiError | None = None) -> Respo
         if present
         else visit.words("Add an account"),
         action=_path_of(route_id) if route_id else "/vendors/new",
-        parts_of_form=groups,
-        other_errors=[text for name, text in errors.items() if name not in names],
+        form=sheets.grouped(visit, _SECTION, shown, _GROUPS, errors, _EXPLAINED),
         operators=OPERATORS,
     )
 

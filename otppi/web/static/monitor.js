@@ -43,7 +43,8 @@ function light(selector, level) {
 
 function lightWay(event) {
   const level = event.topic === "taken" ? "off" : (outcomes[event.outcome]?.[0] ?? "off");
-  for (const place of [`door:${event.door}`, `modem:${event.modem_id}`]) {
+  const by = event.channel === "email" ? event.channel : event.modem_id; // all e-mail accounts are one box
+  for (const place of [`door:${event.door}`, `modem:${by}`]) {
     light(`#map [data-way="${CSS.escape(place)}"], #map [data-node="${CSS.escape(place)}"]`, level);
   }
   light('#map [data-node="device"]', level);

@@ -1,0 +1,163 @@
+"""What all conversations share: who may come in, how much is in hand, and the threads that wait for outcomes."""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import Protocol, TypeVar
+
+from otppi.contracts.mail import Relayed
+from otppi.gateway.limits import Rule, SlidingLimit
+from otppi.lib.clock import Clock
+from otppi.model.errors import OtpPiError, OutcomeUnknown
+from otppi.model.requests import Origin
+from otppi.submission import replies
+from otppi.submission.terms import LogIn, Relay, Tally, Terms
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_MOST_CONNECTIONS = 60
+# As many as Postfix opens to one server (default_destination_concurrency_limit).
+_MOST_FROM_ADDRESS = 20
+# Each holds a thread and its content. More would only wait for the few connections of the accounts.
+_MOST_IN_HAND = 20
+_FEWEST_IN_HAND = 2
+# What the messages in hand may have together. On its way a message is in memory up to four times for a moment, and a
+# Pi 3 has 1 GB.
+_MEMORY_BYTES = 32 * 1024 * 1024
+
+
+class Caller(Protocol):
+    """A connection."""
+
+    address: str
+
+    def dismiss(self, reply: str) -> None:
+        """Say goodbye, unless a message is being handed on: then after its reply."""
+        ...
+
+    def abort(self) -> None:
+        """Close the connection without a word."""
+        ...
+
+
+class Desk:
+    """Belongs to the thread of the server's loop."""
+
+    def __init__(self, terms: Terms, *, log_in: LogIn, relay: Relay, clock: Clock, tally: Tally) -> None:
+        """Take what is offered and what does the work.
+
+        Args:
+            terms: What clients may do.
+            log_in: Lets an API user pass, by name, password and address; slow.
+            relay: Hands a message on; waits for the outcome.
+            clock: Measures the minute of the rate.
+            tally: Counts what came of messages.
+        """
+        self.terms = terms
+        self.tally = tally
+        self.callers: set[Caller] = set()
+        self.nobody_here, self.none_in_hand = asyncio.Event(), asyncio.Event()
+        self.nobody_here.set()
+        self.none_in_hand.set()
+        self.is_closing = False
+        self._log_in = log_in
+        self._relay = relay
+        self._clock = clock
+        self._rate = SlidingLimit(Rule(limit=terms.messages_per_minute, window_s=60.0))
+        self._most_in_hand = max(
+            _FEWEST_IN_HAND, min(_MOST_IN_HAND, _MEMORY_BYTES // terms.max_message_bytes)
+        )
+        self._in_hand = 0
+
+    def came(self, caller: Caller) -> None:
+        """Count a connection."""
+        self.callers.add(caller)
+        self.nobody_here.clear()
+
+    def went(self, caller: Caller) -> None:
+        """Count it no more; may be called twice."""
+        self.callers.discard(caller)
+        if not self.callers:
+            self.nobody_here.set()
+
+    def has_room_for(self, caller: Caller) -> bool:
+        """Whether a connection that has just come may stay."""
+        own = sum(one.address == caller.address for one in self.callers)
+        return len(self.callers) <= _MOST_CONNECTIONS and own <= _MOST_FROM_ADDRESS
+
+    async def log_in(self, user: str, clear: str, address: str) -> OtpPiError | None:
+        """Return what keeps a user out; the password is looked at on a thread, as that takes long."""
+
+        def look() -> OtpPiError | None:
+            try:
+                self._log_in(user, clear, address)
+            except OtpPiError as error:
+                return error
+            return None
+
+        return await _on_thread("smtp:login", look)
+
+    def take(self, user: str) -> str:
+        """Take room for a message of a user, to be given back; return the reply to the client if there is none."""
+        key, now = user.encode("utf-8", "surrogatepass"), self._clock.boot_s()
+        if (wait_s := self._rate.wait_s(key, now)) > 0:
+            return replies.too_often(wait_s)
+        if self.is_closing or self._in_hand >= self._most_in_hand:
+            # Better told at once than after the content: the client keeps it.
+            return replies.BUSY
+        self._rate.take(key, now)
+        self._in_hand += 1
+        self.none_in_hand.clear()
+        return ""
+
+    def give_back(self) -> None:
+        """Give room back."""
+        self._in_hand -= 1
+        if self._in_hand == 0:
+            self.none_in_hand.set()
+
+    def hand_on(self, origin: Origin, mail: Relayed, address: str) -> asyncio.Future[str]:
+        """Have a message handed on, and its room given back after that; the result is the reply to the client.
+
+        It goes on when the client has gone: what left is not called back.
+        """
+
+        def work() -> str:
+            try:
+                return replies.handed_on(self._relay(origin, mail, address).message_id)
+            except OtpPiError as error:
+                return replies.not_handed_on(error)
+            except Exception:
+                # A fault of ours. Whether a server had been given something is not known here, so nothing is promised.
+                log.exception("a message failed", extra={"fields": {"door": origin.door}})
+                return replies.not_handed_on(OutcomeUnknown("internal error"))
+
+        done = _on_thread("smtp:relay", work)
+        done.add_done_callback(lambda _: self.give_back())
+        return asyncio.shield(done)
+
+
+def _on_thread(name: str, work: Callable[[], T]) -> asyncio.Future[T]:
+    """Do what waits on a thread of its own; the thread does not keep the process."""
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[T] = loop.create_future()
+
+    def settle(how: Callable[[], None]) -> None:
+        if not answer.done():  # the client left meanwhile
+            how()
+
+    def run() -> None:
+        try:
+            how = partial(answer.set_result, work())
+        except Exception as error:  # noqa: BLE001 - it is raised where the answer is awaited
+            how = partial(answer.set_exception, error)
+        with suppress(RuntimeError):  # the server was stopped meanwhile
+            loop.call_soon_threadsafe(settle, how)
+
+    threading.Thread(target=run, name=name, daemon=True).start()
+    return answer
