@@ -49,9 +49,11 @@ _PACKAGES = (
 )
 _LEFT_OUT = (
     *(
+        "answers.py",
         "brochure",
         "cli",
         "commands.py",
+        "compose.py",
         "demo.py",
         "docs.py",
         "doctor.py",
@@ -150,7 +152,7 @@ def shown_in(tree: ast.Module) -> Iterator[str]:
 def _not_for_people(tree: ast.Module) -> Iterator[ast.AST]:
     """Docstrings, what is logged or looked for in another text, and the pieces of what is a text as a whole."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and node.body:
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and node.body:
             first = node.body[0]
             if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
                 yield first.value

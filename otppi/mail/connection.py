@@ -33,9 +33,10 @@ _VERDICT_S = 300.0
 _GOODBYE_S = 0.1
 _SHORTEST_WAIT_S = 0.001
 _FAIR_WAIT_S = 2.0
-_GO_ON, _CHALLENGE = 354, 334
+_GO_ON, _CHALLENGE, _INTERIM = 354, 334, range(300, 400)
+_NO_SMTP = "what answers there is no SMTP server"
 _REPLY = re.compile(rb"[2-5]\d\d([ -]|\r?\n)")
-_PATH = re.compile(r"[^\x00-\x20\x7f<>]*")
+_PATH = re.compile(r"[^\x00-\x20\x7f<>\ud800-\udfff]*")
 _HIDDEN = "•••"
 
 
@@ -143,7 +144,10 @@ class Connection:
             raise AccountTrouble(str(error), error.hold) from None
         try:
             smtp.patience_s = _VERDICT_S
-            self._judge(Stage.CONTENT, smtp.getreply(), receiver)
+            verdict = smtp.getreply()
+            if verdict[0] in _INTERIM:
+                raise _Gone(_NO_SMTP)
+            self._judge(Stage.CONTENT, verdict, receiver)
         except _Gone as error:
             smtp.close()
             raise OutcomeUnknown(f"the server did not say what became of the message: {error}") from None
@@ -241,6 +245,8 @@ class Connection:
         try:
             before_submit()
             smtp.send(_stuffed(content))
+            if smtp.has_news:
+                raise _Gone("the server did not wait for the end of the message")
             if smtp.until.expired:
                 raise _Gone("the server takes longer than the message may wait", Hold.NO)
             smtp.send(".\r\n")
@@ -303,8 +309,8 @@ class _Smtp(smtplib.SMTP):
         """Send all of it, in pieces, each of which may take as long as an answer."""
         data = s.encode() if isinstance(s, str) else s
         for start in range(0, len(data), _PIECE):
-            self._will_wait()
             try:
+                self._will_wait()
                 self._socket.sendall(data[start : start + _PIECE])
             except OSError as error:
                 raise self._gone(error) from None
@@ -320,7 +326,7 @@ class _Smtp(smtplib.SMTP):
             lines.append(line[4:].strip())
             if line[3:4] != b"-":
                 return int(line[:3]), b"\n".join(lines)
-        raise _Gone("what answers there is no SMTP server")
+        raise _Gone(_NO_SMTP)
 
     @property
     def has_news(self) -> bool:
@@ -338,9 +344,9 @@ class _Smtp(smtplib.SMTP):
     def _line(self, end: Deadline) -> bytes:
         while (length := self._received.find(b"\n") + 1) == 0:
             if len(self._received) > _LONGEST_LINE:
-                raise _Gone("what answers there is no SMTP server")
-            self._socket.settimeout(max(end.remaining_s, _SHORTEST_WAIT_S))
+                raise _Gone(_NO_SMTP)
             try:
+                self._socket.settimeout(max(end.remaining_s, _SHORTEST_WAIT_S))
                 got = self._socket.recv(_PIECE)
             except OSError as error:
                 raise self._gone(error) from None
