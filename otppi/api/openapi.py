@@ -11,6 +11,7 @@ from otppi.gateway.commands import COMMANDS, Command
 from otppi.gateway.repeats import LONGEST_MEMORY_S, MEMORY_WITHOUT_END_S
 from otppi.model import errors
 from otppi.model.errors import OtpPiError
+from otppi.model.events import Channel
 from otppi.model.modems import ModemState, Registration
 
 Json = dict[str, Any]
@@ -54,6 +55,11 @@ _COMMAND_ERRORS: Mapping[str, tuple[type[OtpPiError], ...]] = {
 # The declaration of `receiver` serves numbers and addresses; its example is a number.
 _EMAIL_EXAMPLES = {"send-email": "person@example.com", "send-mail": "person@example.com"}
 
+_MAIL_MESSAGE: Json = {
+    "type": "string",
+    "description": "The old product's words, of e-mail alone; read `response_code` instead.",
+}
+
 _ECHO: Json = {
     "reference": _TEXT,
     "receiver": _TEXT,
@@ -69,7 +75,14 @@ _MESSAGE_ID: Json = {
     "description": "The gateway's own name for the message: the log has it, and the delivery report will.",
     "examples": ["9f86d081884c7d659a2feaa0c55ad015"],
 }
-_SMS_SENT: Json = {
+_WAY: Json = {
+    "channel": {"type": "string", "enum": [one.value for one in Channel], "description": "How it went."},
+    "fallback": {**_COUNT, "description": "To whom it went: 0 is `receiver`, 1 the first of `fallback`."},
+}
+# With a fallback any command that sends may have sent either.
+_SENT: Json = {
+    **_WAY,
+    "account": {**_TEXT, "description": "The e-mail account that sent it."},
     "modemID": {**_TEXT, "description": "The modem that sent it."},
     "result": {
         **_TEXT,
@@ -118,6 +131,7 @@ _MODEM: Json = {
 _ANSWER_DATA: Mapping[str, Json] = {
     "request-otp": {
         **_ECHO,
+        **_WAY,
         "parts": _PARTS,
         "expires_in": {
             **_COUNT,
@@ -127,10 +141,10 @@ _ANSWER_DATA: Mapping[str, Json] = {
         "message_id": _MESSAGE_ID,
     },
     "verify-otp": _ECHO,
-    "send-sms": _SMS_SENT,
-    "send-message": _SMS_SENT,
-    "send-email": _SMS_SENT,
-    "send-mail": _SMS_SENT,
+    "send-sms": _SENT,
+    "send-message": _SENT,
+    "send-email": _SENT,
+    "send-mail": _SENT,
     "get-modem-list": {
         "modem_list": {
             "type": "object",
@@ -173,7 +187,7 @@ seconds; values from 100000000000 on are taken as milliseconds. Fields that are 
 ## How to read an outcome
 
 * **`0000` means done.** For a message it means that a modem got `+CMGS`, the network's confirmation, for
-  every part. It does not mean that the phone has shown it: networks keep messages for phones that are off.
+  every part; for an e-mail that a server took it. It does not mean that the person has seen it.
 * **`1408` means that nobody knows.** A modem was given the message and never said what became of it, so it
   may have arrived. Do not repeat it blindly, and do not let a library do so: a person might get it twice. A
   code whose outcome is unknown is live and is accepted if it arrives; otherwise ask for one with a new
@@ -349,6 +363,7 @@ def _done(name: str) -> Json:
             "command": {"const": name},
             "response_code": {"const": SUCCESS},
             "data": {"type": "object", "properties": _ANSWER_DATA.get(name, {})},
+            **({"message": _MAIL_MESSAGE} if name in _EMAIL_EXAMPLES else {}),
         },
     }
     return {"description": "Done.", "content": _json_content(schema)}

@@ -31,7 +31,7 @@ _MOST_WRONG_LOGINS = 3
 _LONGEST_COMMAND = 1000  # RFC 4954, 4 would have 12288; names and passwords of API users need less
 # Nobody waits longer for the answer to a content (RFC 5321, 4.5.3.2.6).
 _LONGEST_ANSWER_S = 600.0
-_GOODBYE_S = 5.0
+_GOODBYE_S = 1.0
 # RFC 4954, 5: who offers AUTH takes it; Postfix sends it. Who logged in answers for the message, so it says nothing.
 _AUTH_PARAMETER = re.compile(r"\s+AUTH=\S+", re.IGNORECASE)
 _EMPTY_SENDER = "<>"  # of a bounce, as aiosmtpd gives it
@@ -63,6 +63,7 @@ class Conversation(SMTP):
             authenticator=_as_sent,
             timeout=desk.terms.silence_s,
         )
+        desk.came(self)
 
     # The connection.
 
@@ -70,7 +71,6 @@ class Conversation(SMTP):
         """See `asyncio.Protocol`; called once more when TLS is on."""
         if self.transport is None:
             self.address = str(transport.get_extra_info("peername")[0]).removeprefix(_MAPPED_IPV4)
-            self._desk.came(self)
             self._login_timer = self.loop.call_later(self._desk.terms.login_s, self._let_go_of_stranger)
         super().connection_made(transport)
 
@@ -92,6 +92,8 @@ class Conversation(SMTP):
         transport = self._original_transport or self.transport
         if isinstance(transport, asyncio.Transport):
             transport.abort()
+        # In the middle of a handshake TLS tells nobody that the connection was lost.
+        self._desk.went(self)
 
     def _hang_up(self, reply: str) -> None:
         """Say goodbye; whether the client reads it is not waited for long."""
@@ -113,7 +115,7 @@ class Conversation(SMTP):
 
     async def _handle_client(self) -> None:
         if self._desk.is_closing or not self._desk.has_room_for(self):
-            self._hang_up(replies.FULL)
+            self._hang_up(replies.GOODBYE if self._desk.is_closing else replies.FULL)
             return
         with suppress(ConnectionError):
             await super()._handle_client()

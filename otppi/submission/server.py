@@ -47,6 +47,7 @@ class SubmissionServer:
         self._stopping = False
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop
+        self._listener: socket.socket
         self._server: asyncio.Server
         self._over: asyncio.Event
 
@@ -67,9 +68,9 @@ class SubmissionServer:
         """
         from otppi.submission.conversation import Conversation  # here, as it loads aiosmtpd
 
-        listener = listening(self._host, self.port, _BACKLOG)
-        self.port = listener.getsockname()[1]
-        serve = self._serve(listener, lambda: Conversation(self._desk, self._tls))
+        self._listener = listening(self._host, self.port, _BACKLOG)
+        self.port = self._listener.getsockname()[1]
+        serve = self._serve(lambda: Conversation(self._desk, self._tls))
         self._thread = threading.Thread(target=asyncio.run, args=(serve,), name="smtp", daemon=True)
         self._thread.start()
         self._began.wait()
@@ -95,11 +96,11 @@ class SubmissionServer:
         self._loop.call_soon_threadsafe(self._over.set)
         self._thread.join()
 
-    async def _serve(self, listener: socket.socket, conversation: Callable[[], asyncio.Protocol]) -> None:
+    async def _serve(self, conversation: Callable[[], asyncio.Protocol]) -> None:
         self._loop = asyncio.get_running_loop()
         self._loop.set_exception_handler(_tell)
         self._over = asyncio.Event()
-        self._server = await self._loop.create_server(conversation, sock=listener, backlog=_BACKLOG)
+        self._server = await self._loop.create_server(conversation, sock=self._listener, backlog=_BACKLOG)
         self._began.set()
         await self._over.wait()
         with suppress(TimeoutError):
@@ -107,10 +108,15 @@ class SubmissionServer:
                 await self._desk.nobody_here.wait()
         for caller in tuple(self._desk.callers):
             caller.abort()
-        await self._desk.nobody_here.wait()
 
     async def _close(self) -> None:
+        if self._desk.is_closing:
+            return
         self._desk.is_closing = True
+        # A server that is closed forgets whom it has just let in (`asyncio.Server._attach`): he would wait for ever. So
+        # nobody is let in, then who was begins, and only then it is closed.
+        self._loop.remove_reader(self._listener)
+        await asyncio.sleep(0)
         self._server.close()
         for caller in tuple(self._desk.callers):
             caller.dismiss(replies.GOODBYE)

@@ -36,7 +36,6 @@ from otppi.model.events import (
 )
 from otppi.model.mail import MailState
 from otppi.model.modems import ModemState
-from otppi.web import mail_words
 from otppi.web.outcomes import BROKERS
 from otppi.web.words import Words, words_for
 from otppi.wsgi.streams import Streams
@@ -445,7 +444,7 @@ def _mail_account_failed(event: MailAccountChanged) -> Sentence:
     return lambda words: words(
         "The e-mail account {name} needs attention: {reason}",
         name=event.account_name,
-        reason=mail_words.in_words(words, event.reason),
+        reason=words.said(event.reason),
     )
 
 

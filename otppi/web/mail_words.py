@@ -102,14 +102,6 @@ def ready(words: Words, accounts: Sequence[Mapping[str, Any]]) -> tuple[str, str
     )
 
 
-def in_words(words: Words, reason: str) -> str:
-    """Translate why an e-mail was not sent; what the server itself said, behind the colon, stays as it is."""
-    finding, colon, by_server = reason.partition(": ")
-    if (whole := words.said(reason)) != reason or not colon:
-        return whole
-    return words("{where}: {reason}", where=words.said(finding), reason=by_server)
-
-
 def used_today(words: Words, account: Mapping[str, Any]) -> str:
     """Say what an account has sent of what it may."""
     sent = words.number(account["sent_today"])

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -120,8 +120,7 @@ def outcome_of_email(visit: Visit, answer: Mapping[str, Any]) -> Outcome:
     if answer["response_code"] == SUCCESS:
         title = words("A mail server took the message, through {account}.", account=answer["data"]["account"])
     refused = (N_("The message was refused. It was not sent."), mail_words.advice(reason))
-    told = _outcome(visit, answer, title, {**_EXPLAINED, **_OF_EMAIL, SendFailed.code: refused})
-    return replace(told, detail=mail_words.in_words(words, reason)) if told.detail else told
+    return _outcome(visit, answer, title, {**_EXPLAINED, **_OF_EMAIL, SendFailed.code: refused})
 
 
 def _outcome(

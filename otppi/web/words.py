@@ -69,7 +69,10 @@ class Words:
             if match := template.pattern.fullmatch(text):
                 gaps = [self._said(gap) if len(gap) < len(text) else gap for gap in match.groups()]
                 return template.translation.format(*gaps)
-        return text
+        # What a server or a library said stands behind a finding of ours.
+        finding, colon, by_others = text.partition(": ")
+        known = self._catalogue.gettext(finding) if colon and finding else finding
+        return text if known == finding else f"{known}: {self._said(by_others)}"
 
     def number(self, value: float, digits: int | None = None) -> str:
         """Write a number; with `digits` after the comma."""

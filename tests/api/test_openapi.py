@@ -27,6 +27,7 @@ from otppi.model.requests import Origin
 from otppi.model.results import (
     BlockListChanged,
     Echoed,
+    MailReceipt,
     ModemList,
     OtpSent,
     OtpVerified,
@@ -42,11 +43,14 @@ MODEM = ModemStatus(
     id="m1", name="one", port="/dev/ttyUSB0", state=ModemState.READY, signal=Signal(csq=20, bit_error_rate=0)
 )
 RECEIPT = SmsReceipt(modem_id="m1", modem_name="one", parts=2, references=(17, 18))
+MAIL = MailReceipt(account_id="a1", account_name="office", message_id="9f86d081884c7d65")
 RESULTS = {
     "request-otp": OtpSent(receipt=RECEIPT, life_s=300),
     "verify-otp": OtpVerified(),
     "send-sms": RECEIPT,
     "send-message": RECEIPT,
+    "send-email": MAIL,
+    "send-mail": MAIL,
     "block-msisdn": BlockListChanged(),
     "unblock-msisdn": BlockListChanged(),
     "get-modem-list": ModemList(modems=(MODEM,)),
@@ -224,7 +228,12 @@ def test_an_answer_has_just_the_fields_that_are_described(document, name, comman
     answer = answers.success(request, RESULTS[name])
     schema = answer_schema(document, name)
     Draft202012Validator(schema).validate(answer)
-    assert set(answer["data"]) == set(schema["properties"]["data"]["properties"])
+    told = set(answer["data"])
+    if name.startswith("send-"):
+        # With a fallback it may go either way.
+        assert told < set(schema["properties"]["data"]["properties"])
+        told |= set().union(*(answers.success(request, one)["data"] for one in (RECEIPT, MAIL)))
+    assert told == set(schema["properties"]["data"]["properties"])
 
 
 def test_the_answer_to_echo_is_described_at_both_paths(document, commands):

@@ -3,6 +3,7 @@ import socket
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 
 import pytest
 
@@ -155,15 +156,17 @@ def test_without_a_certificate_it_says_so_and_does_not_listen_without_one(under,
 
 
 def test_another_certificate_is_shown_to_the_next_client(under, on):
-    def shown() -> bytes:
-        with smtplib.SMTP("127.0.0.1", on, timeout=20) as client:
+    def shown() -> bytes | None:
+        with suppress(OSError), smtplib.SMTP("127.0.0.1", on, timeout=20) as client:
             client.starttls()
             return client.sock.getpeercert(binary_form=True)
+        return before  # one of its last callers, or none
 
+    before = None
     before = shown()
     under.certificates.renew()
     under.service.changed()
-    wait_until(lambda: is_open(on) and shown() != before)
+    wait_until(lambda: shown() != before)
 
 
 def test_its_name_is_that_of_the_settings_or_of_the_device(under):

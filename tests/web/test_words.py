@@ -56,6 +56,7 @@ def test_values_are_no_text_of_the_catalogue():
         ("ready", "siap"),
         ("must have at least 10 characters", "harus memiliki sekurangnya 10 karakter"),
         ("nobody ever wrote this: 7", "nobody ever wrote this: 7"),
+        ("ready: 250 2.0.0 Ok", "siap: 250 2.0.0 Ok"),
         ("", ""),
     ],
 )

@@ -33,6 +33,8 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "certificate.put": N_("put in a certificate"),
         "certificate.renew": N_("renewed the device's own certificate"),
         "clock.set": N_("set the clock"),
+        "ddns.update": N_("had a name of dynamic DNS updated"),
+        "email_account.test": N_("sent a test message by an e-mail account"),
         "inbox.delete": N_("deleted received messages"),
         "inbox.mark": N_("marked received messages"),
         "inbox.reply": N_("replied to a message"),

@@ -138,7 +138,6 @@ def _drawn(visit: Visit, error: OtpPiError | None = None) -> Response:
                 "account": one,
                 "path": _path_of(one["id"]),
                 "standing": mail_words.standing(one),
-                "reason": mail_words.in_words(visit.words, one["reason"]),
                 "used": mail_words.used_today(visit.words, one),
             }
             for one in accounts
@@ -223,7 +222,7 @@ def _test(
         action=f"{_path_of(account_id)}/test",
         given=given,
         errors=errors,
-        reason=mail_words.in_words(visit.words, reason) if reason is not None else None,
+        reason=reason,
         advice=mail_words.advice(reason) if reason is not None else "",
     )
 

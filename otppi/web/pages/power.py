@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from otppi.gateway.rights import Role
 from otppi.model.errors import OtpPiError
+from otppi.web.ddns_words import VENDORS
 from otppi.web.outcomes import BROKERS
 from otppi.web.pages.network import way_to_trial
 from otppi.web.site import Response, Visit, get, post
@@ -65,6 +66,7 @@ SWITCHES = {
 _BROKER_RESET = N_(
     "Address, user and topics of the broker. No messages are taken from there before you set it up anew."
 )
+_DDNS_VENDOR_RESET = N_("The account at this vendor of dynamic DNS with its password or keys.")
 # What each flag of a reset deletes, by the name that a USB stick uses as well.
 RESETS = {
     "RESET_USER": (
@@ -94,7 +96,29 @@ RESETS = {
         N_("All modems with their numbers, prices, quotas and PINs. Nothing is sent before you add one."),
     ),
     "RESET_BLOCKING": (N_("Block list"), N_("All numbers that are blocked; they get messages again.")),
+    "RESET_EMAIL": (
+        N_("E-mail"),
+        N_(
+            "All e-mail accounts with their passwords, and what they have in common. Nothing is sent to e-mail "
+            "addresses before you add one."
+        ),
+    ),
+    "RESET_SMTP": (
+        N_("Local SMTP server"),
+        N_("Its address, port and limits; it is switched off."),
+    ),
     **{f"RESET_SUBSCRIBER_{name.upper()}": (title, _BROKER_RESET) for name, title in BROKERS.items()},
+    "RESET_DDNS": (
+        N_("Dynamic DNS"),
+        N_(
+            "All names that follow the address of the device, the account at another vendor (dyndns2), and where the "
+            "device learns its address. The names stay at their vendors as they are."
+        ),
+    ),
+    **{
+        f"RESET_VENDOR_{name.upper()}": (VENDORS[name].title, _DDNS_VENDOR_RESET)
+        for name in ("cloudflare", "noip", "dynu", "afraid")
+    },
     "RESET_WLAN": (
         N_("Access point"),
         N_("Name, passphrase and address of the device's own Wi-Fi: those of its printed sheet count again."),
