@@ -23,6 +23,7 @@ from otppi.model.errors import (
 )
 from otppi.submission.terms import Tally
 from tests.broker_servers.certificates import certificates
+from tests.gateway_under_test import GatewayUnderTest
 from tests.submission.conftest import PASSWORD, USER
 
 MESSAGE = b"Subject: hi\r\n\r\nHello\r\n"
@@ -337,6 +338,17 @@ def test_who_does_not_log_in_or_falls_silent_is_let_go(serve, client):
     assert silent.reply() == "421 4.4.2 nothing came for too long"
     sending = client(serve(silence_s=0.3)).logged_in()
     assert sending.content(b"half of it\r\n") == "421 4.4.2 nothing came for too long"
+
+
+def test_who_leaves_or_falls_silent_while_tls_begins_takes_no_room(serve, client):
+    server = serve(login_s=0.2)
+    leaving, silent = client(server), client(server)
+    for one in (leaving, silent):
+        one.ehlo()
+        assert one.docmd("STARTTLS")[0] == 220
+    _break(leaving)
+    assert silent.is_hung_up()
+    GatewayUnderTest.wait_until(lambda: server.connections == 0)
 
 
 def test_at_the_stop_messages_in_hand_get_their_answer_and_others_a_goodbye(serve, client, onward):
