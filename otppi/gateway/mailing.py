@@ -1,6 +1,7 @@
 """Bringing one e-mail out: choose an account, hand over, and go on with the next where that is right."""
 
 import itertools
+import math
 import re
 import secrets
 import time
@@ -120,7 +121,11 @@ class Mailing:
         before_submit: Callable[[], None],
     ) -> MailReceipt:
         # The reserve for codes is one of SIMs: what an account may send in a day is for all of it.
-        taken = self._ledger.take(account, Load(parts=1, is_critical=True), None)
+        try:
+            taken = self._ledger.take(account, Load(parts=1, is_critical=True), None)
+        except QuotaUsedUp as error:
+            reason = "the e-mail account has sent what it may in a day"
+            raise QuotaUsedUp(error.retry_after_s or math.inf, reason) from None
         began_s = time.monotonic()
         finished = MessageFinished(
             message_id=mail.message_id,

@@ -281,6 +281,7 @@ class _Smtp(smtplib.SMTP):
     def open(self) -> None:
         """Connect, with TLS if the server speaks it from the start."""
         self.sock = self._reached()
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # the final dot goes out by itself
         if not self.server.name:
             address = self.sock.getsockname()[0]
             self.local_hostname = f"[IPv6:{address}]" if ":" in address else f"[{address}]"

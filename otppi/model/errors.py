@@ -142,14 +142,14 @@ class SendFailed(DeliveryError):
 
 
 class QuotaUsedUp(DeliveryError):
-    """The quota of every SIM that could send it is used up; `data.retry_after` says for how long."""
+    """The quota of every SIM or account that could send it is used up; `data.retry_after` says for how long."""
 
     code = "1302"
     status = 429
 
-    def __init__(self, retry_after_s: float) -> None:
+    def __init__(self, retry_after_s: float, text: str = "the quota of the SIM is used up") -> None:
         """Take the wait; inf if the message is longer than a quota ever allows."""
-        super().__init__("the quota of the SIM is used up")
+        super().__init__(text)
         self.retry_after_s = retry_after_s if math.isfinite(retry_after_s) else None
 
 

@@ -417,23 +417,53 @@ def settings_get(state_dir: Path, path: str | None, as_json: bool) -> None:
     show(administer(state_dir, "settings.get", path=path), as_json)
 
 
+_value_stdin = click.option(
+    "--value-stdin", is_flag=True, help="Read the last value from standard input, as fits a secret."
+)
+
+
 @settings.command("set")
 @state_dir_option
 @click.argument("pairs", nargs=-1, required=True, metavar="SECTION.KEY VALUE [SECTION.KEY VALUE]...")
-@click.option(
-    "--value-stdin", is_flag=True, help="Read the last value from standard input, as fits a secret."
-)
+@_value_stdin
 @speaks_plainly
 def settings_set(state_dir: Path, pairs: tuple[str, ...], value_stdin: bool) -> None:
     """Change values, all of them or none; a running gateway acts on it at once."""
-    if value_stdin:
-        pairs = (*pairs, _read_secret("value"))
-    if len(pairs) % 2:
-        raise click.UsageError("give a VALUE for each SECTION.KEY, or --value-stdin")
-    values = dict(zip(pairs[::2], pairs[1::2], strict=True))
+    values = _paired(pairs, value_stdin, "SECTION.KEY")
     before = cli_device.present_outcome(state_dir, values)
     administer(state_dir, "settings.set", values=values)
     cli_device.tell_of_trial(state_dir, before)
+
+
+@settings.command("add")
+@state_dir_option
+@click.argument("section")
+@click.argument("item")
+@click.argument("pairs", nargs=-1, required=True, metavar="KEY VALUE [KEY VALUE]...")
+@_value_stdin
+@speaks_plainly
+def settings_add(state_dir: Path, section: str, item: str, pairs: tuple[str, ...], value_stdin: bool) -> None:
+    """Add an item to a section that has many, such as email_accounts or ddns; ITEM names it from then on."""
+    values = _paired(pairs, value_stdin, "KEY")
+    administer(state_dir, "settings.put", section=section, item=item, values=values, is_new=True)
+
+
+@settings.command("remove")
+@state_dir_option
+@click.argument("section")
+@click.argument("item")
+@speaks_plainly
+def settings_remove(state_dir: Path, section: str, item: str) -> None:
+    """Remove an item of a section that has many, by its id or name."""
+    administer(state_dir, "settings.remove", section=section, item=item)
+
+
+def _paired(pairs: tuple[str, ...], value_stdin: bool, key: str) -> dict[str, str]:
+    if value_stdin:
+        pairs = (*pairs, _read_secret("value"))
+    if len(pairs) % 2:
+        raise click.UsageError(f"give a VALUE for each {key}, or --value-stdin")
+    return dict(zip(pairs[::2], pairs[1::2], strict=True))
 
 
 @settings.command("reset")

@@ -20,6 +20,7 @@ from otppi.model.errors import TooManyRequests
 from otppi.model.requests import Origin
 from otppi.submission import replies
 from otppi.submission.desk import Desk
+from otppi.wsgi.gate import fault
 
 log = logging.getLogger(__name__)
 
@@ -123,7 +124,7 @@ class Conversation(SMTP):
     async def handle_exception(self, error: Exception) -> str:
         """Tell the log, and the client no more than that it was not its fault."""
         if not isinstance(error, TLSSetupException | ConnectionError):
-            log.error("a conversation failed", exc_info=error)
+            log.error("a conversation failed", extra={"fields": fault(error)})
         return replies.FAULT
 
     # Who it is.
@@ -188,6 +189,13 @@ class Conversation(SMTP):
     async def smtp_MAIL(self, arg: str | None) -> None:
         """Begin a message."""
         await super().smtp_MAIL(_AUTH_PARAMETER.sub("", arg) if arg else arg)
+
+    def _getaddr(self, arg: str) -> tuple[str | None, str | None]:
+        """Take an address apart."""
+        try:
+            return super()._getaddr(arg)
+        except Exception:  # noqa: BLE001 - on some that are none the parser of `email` falls over its own feet
+            return None, None
 
     async def handle_MAIL(
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, options: list[str]

@@ -15,6 +15,7 @@ from otppi.model.errors import OtpPiError, OutcomeUnknown
 from otppi.model.requests import Origin
 from otppi.submission import replies
 from otppi.submission.terms import LogIn, Relay, Tally, Terms
+from otppi.wsgi.gate import fault
 
 log = logging.getLogger(__name__)
 
@@ -132,9 +133,9 @@ class Desk:
                 return replies.handed_on(self._relay(origin, mail, address).message_id)
             except OtpPiError as error:
                 return replies.not_handed_on(error)
-            except Exception:
+            except Exception as error:  # noqa: BLE001
                 # A fault of ours. Whether a server had been given something is not known here, so nothing is promised.
-                log.exception("a message failed", extra={"fields": {"door": origin.door}})
+                log.error("a message failed", extra={"fields": {"door": origin.door, **fault(error)}})  # noqa: TRY400
                 return replies.not_handed_on(OutcomeUnknown("internal error"))
 
         done = _on_thread("smtp:relay", work)
