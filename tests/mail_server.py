@@ -4,6 +4,7 @@ import asyncio
 import email.message
 import email.policy
 import itertools
+import socket
 import ssl
 import tempfile
 import threading
@@ -100,6 +101,8 @@ class MailServer:
         """Close every connection; from now on they are refused."""
         self._loop.call_soon_threadsafe(self._over.set)
         self._thread.join(10)
+        if self._thread.is_alive():
+            raise TimeoutError("the mail server did not end")
 
     def drop(self) -> None:
         """Close every connection, as a server does that has waited long enough."""
@@ -142,8 +145,11 @@ class MailServer:
 
     def _abort(self, done: threading.Event | None = None) -> None:
         for one in self._open:
-            if one.transport is not None:
+            if one.transport is not None and not one.transport.is_closing():
                 one.transport.abort()
+            else:  # one of TLS waits for a goodbye, and cannot be aborted any more
+                with suppress(OSError):
+                    one.socket.shutdown(socket.SHUT_RDWR)
         if done is not None:
             done.set()
 
@@ -203,6 +209,7 @@ class _Conversation(SMTP):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if self.transport is None:  # it is called again after STARTTLS
+            self.socket = transport.get_extra_info("socket")
             self._mail.began(self)
         super().connection_made(transport)
 

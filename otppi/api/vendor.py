@@ -24,6 +24,7 @@ from otppi.gateway.vendor_accounts import VendorAccount
 from otppi.gateway.vendor_book import VendorBook
 from otppi.gateway.vendor_messages import DOOR, CreditUsedUp, State, VendorMessages
 from otppi.lib.clock import Clock
+from otppi.lib.faults import fault
 from otppi.model.errors import (
     BadRequest,
     Busy,
@@ -105,8 +106,8 @@ class VendorApi:
             document = call(self._asked(is_signed=is_signed))
         except Refused as error:
             document = {"status": error.status}
-        except Exception:
-            log.exception("a request failed", extra={"fields": {"door": DOOR}})
+        except Exception as error:  # noqa: BLE001 - logged without its text
+            log.error("a request failed", extra={"fields": {"door": DOOR, **fault(error)}})  # noqa: TRY400
             document = {"status": Status.PLATFORM}
         headers = {"Content-Type": "application/json;charset=UTF-8", "Cache-Control": "no-store"}
         return bottle.HTTPResponse(json.dumps(document), headers=headers)

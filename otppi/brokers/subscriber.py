@@ -20,6 +20,7 @@ from otppi.gateway.body import parse_json
 from otppi.gateway.door import Answer
 from otppi.lib.backoff import delays_s
 from otppi.lib.bus import Bus
+from otppi.lib.faults import fault
 from otppi.lib.threads import died
 from otppi.model.brokers import BrokerState
 from otppi.model.errors import BadRequest
@@ -253,9 +254,10 @@ class Subscriber:
         while (piece := self._inbox.get()) is not None:
             try:
                 self._handle(piece)
-            except Exception:
+            except Exception as error:  # noqa: BLE001 - logged without its text
                 # A fault of ours. Kept in hand it would take the place of others, at every start anew.
-                log.exception("a message of a broker failed", extra={"fields": {"broker": self._name}})
+                fields = {"broker": self._name, **fault(error)}
+                log.error("a message of a broker failed", extra={"fields": fields})  # noqa: TRY400 - see `fault`
                 self._finish(piece, Verdict.DEAD, "internal error")
             finally:
                 with self._lock:

@@ -6,6 +6,7 @@ import math
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 from otppi.ddns.outcome import Address, Next, Outcome, Provider
@@ -23,6 +24,7 @@ from otppi.ddns.schedule import (
     held,
     is_refused,
     said,
+    timely,
 )
 from otppi.ddns.settings import VENDORS, DdnsRecord, VendorSettings
 from otppi.ddns.state import State, StateFile
@@ -39,9 +41,9 @@ from otppi.settings.store import SettingsStore
 log = logging.getLogger(__name__)
 
 _LONGEST_SLEEP_S = 86_400.0
-_UNTIMELY_LOOK_S = 30.0
 _AFTER_MISTAKE_S = 300.0
 _STOP_GRACE_S = 5.0
+_STAYS_UNKNOWN_S = 60.0  # shorter is no news, as after a start, before the network is there
 _VENDORS = {vendor.key: vendor for vendor in VENDORS}
 # How often the address is looked at, and whether, says nothing of what the vendor was told.
 _OF_NO_MATTER = frozenset({"active", "every_minutes"})
@@ -103,6 +105,8 @@ class Keeper:
         self._provider = provider
         self._asking = threading.Lock()  # held while anybody is asked; of what is known
         self._due: dict[str, float] = {}  # by record, on the boot clock
+        self._unknown: dict[str, float] = {}  # by record, since when its address is, on the boot clock
+        self._unknown_told: set[str] = set()
         self._has_changed = False  # so that nothing that was due counts any more
         self._lock = threading.Lock()  # of the thread
         self._is_running = False
@@ -154,12 +158,12 @@ class Keeper:
 
         Raises:
             BadRequest: There is no such record, or it is not active.
-            TooManyRequests: The vendor was asked just now, or too often in this hour.
+            TooManyRequests: The vendor was asked just now, or too often in this hour, or wants to be left alone.
         """
-        record = self._records().get(record_id)
-        if record is None or not record.active:
-            raise BadRequest("record", "there is no such record" if record is None else "is not active")
         with self._asking:
+            record = self._records().get(record_id)
+            if record is None or not record.active:
+                raise BadRequest("record", "there is no such record" if record is None else "is not active")
             decision = self._tend(record_id, record, is_asked_for=True)
         if isinstance(decision, Wait) and decision.standing is Standing.LATER:
             raise TooManyRequests("name", decision.until_s - self._clock.wall_s())
@@ -175,13 +179,15 @@ class Keeper:
             self._has_changed = False
             self._due.clear()
         next_s = math.inf
-        for record_id, record in self._records().items():
-            if not record.active:
-                continue
+        for record_id in self._records():
             if self._due.get(record_id, 0.0) <= self._clock.boot_s():
                 with self._asking:
                     if is_ended():
                         break
+                    # It may have been changed while others were looked after.
+                    record = self._records().get(record_id)
+                    if record is None or not record.active:
+                        continue
                     decision = self._tend(record_id, record)
                 self._due[record_id] = self._clock.boot_s() + self._rest_s(record_id, record, decision)
             next_s = min(next_s, self._due[record_id])
@@ -220,17 +226,48 @@ class Keeper:
         return min(wait_s, record.every_s) if looks else wait_s
 
     def _tend(self, record_id: str, record: DdnsRecord, *, is_asked_for: bool = False) -> Update | Wait:
-        """Do what is to be done for a record now, and say what it was."""
+        """Do what is to be done for a record now, and say what it was, or what came of it if that is news."""
+        self._be_timely()
         self._file.save(self._state)  # which the disk did not take before
         situation = replace(self._situation(record_id, record), is_asked_for=is_asked_for)
         if (wait := held(situation)) is not None:
             return wait  # nobody is asked for an address that no vendor may be told
         decision = decide(replace(situation, learnt=self._public_address.learn(record.type)))
+        self._say_of_address(record_id, record, decision)
         if isinstance(decision, Update):
-            self._tell(record_id, record, situation, decision.address)
+            outcome = self._tell(record_id, record, situation, decision.address)
+            if outcome.next is Next.LATER and is_refused(self._situation(record_id, record)):
+                return Wait(until_s=math.inf, standing=Standing.STOPPED, said=said(outcome))
         return decision
 
-    def _tell(self, record_id: str, record: DdnsRecord, situation: Situation, address: Address) -> None:
+    def _be_timely(self) -> None:
+        if self._clock.wall_is_trusted():
+            now_s = self._clock.wall_s()
+            records = {one: timely(known, now_s) for one, known in self._state.records.items()}
+            self._state = replace(self._state, records=records)
+
+    def _say_of_address(self, record_id: str, record: DdnsRecord, decision: Update | Wait) -> None:
+        """Tell once that the public address stays unknown, and that it is known again."""
+        if isinstance(decision, Update) or decision.standing is not Standing.WAITING:
+            self._unknown.pop(record_id, None)
+            if record_id in self._unknown_told:
+                self._unknown_told.remove(record_id)
+                self._bus.publish(DdnsChanged(host=record.host, finding="the public address is known again"))
+            return
+        now_s = self._clock.boot_s()
+        is_long = now_s >= self._unknown.setdefault(record_id, now_s) + _STAYS_UNKNOWN_S
+        if is_long and record_id not in self._unknown_told:
+            self._unknown_told.add(record_id)
+            self._bus.publish(
+                DdnsChanged(
+                    host=record.host,
+                    finding=decision.said.finding,
+                    advice=decision.said.advice,
+                    is_failure=True,
+                )
+            )
+
+    def _tell(self, record_id: str, record: DdnsRecord, situation: Situation, address: Address) -> Outcome:
         account, known = self._account(record), situation.known
         try:
             outcome = self._provider(record.provider).update(account, record, address)
@@ -242,7 +279,7 @@ class Keeper:
             accounts[record.provider] = AccountStop(
                 fingerprint=self._fingerprint(account), said=said(outcome)
             )
-        else:
+        elif outcome.next is Next.DONE:
             accounts.pop(record.provider, None)
         # Of the settings that it was asked with: they may have changed while the address was looked at.
         changed = after(known, outcome, address, self._fingerprint(record, account), self._clock.wall_s())
@@ -253,6 +290,7 @@ class Keeper:
         )
         self._file.save(self._state)
         self._say(record, situation, outcome, address)
+        return outcome
 
     def _say(self, record: DdnsRecord, before: Situation, outcome: Outcome, address: Address) -> None:
         """Tell what is news: not every failure of the same kind, and not that nothing has changed."""
@@ -303,6 +341,9 @@ class Keeper:
         known, stop = state.records.get(record_id), state.accounts.get(record.provider)
         if known is None or known.provider != record.provider:
             known = Known(provider=record.provider)
+        if known.name != (name := f"{record.host} {record.type}"):
+            known = replace(known, name=name, address="", updated_at_s=0.0)  # those are of another
+        asked = (one.asked for one in state.records.values() if one.provider == record.provider)
         if stop is not None and stop.fingerprint != self._fingerprint(account):
             stop = None
         return Situation(
@@ -312,6 +353,7 @@ class Keeper:
             account=account.title,
             account_is_active=account.active,
             account_stop=stop,
+            account_asked=tuple(sorted(chain.from_iterable(asked))),
             is_timely=self._clock.wall_is_trusted(),
             learnt=None,
             now_s=self._clock.wall_s(),
@@ -320,7 +362,12 @@ class Keeper:
     def _fingerprint(self, *sections: DdnsRecord | VendorSettings) -> str:
         """Return what is another as soon as a setting is that matters to the vendor; tells nothing of any."""
         values = [
-            {name: value for name, value in values_of(section).items() if name not in _OF_NO_MATTER}
+            {
+                name: value
+                for name, value in values_of(section).items()
+                # A setting that a new release has brought along is as if it were not there.
+                if name not in _OF_NO_MATTER and value != section.declared[name].default
+            }
             for section in sections
         ]
         return keyed_hash(self._key, "ddns", json.dumps(values)).hex()

@@ -94,12 +94,14 @@ CODES: Mapping[str, Outcome] = {
             word="dnserr",
             finding="the vendor's name servers have a fault",
             wait_s=HALF_AN_HOUR_S,
+            is_wish=True,
         ),
         Outcome(
             next=Next.LATER,
             word="911",
             finding="the vendor has a fault or is being maintained",
             wait_s=HALF_AN_HOUR_S,
+            is_wish=True,
         ),
     )
 }

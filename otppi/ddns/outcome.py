@@ -28,6 +28,7 @@ class Outcome:
         finding: What that means, as a sentence's beginning in plain words.
         advice: What the owner can do; empty if nothing has to be done.
         wait_s: With `LATER`: the least time before the vendor is asked again.
+        is_wish: With `LATER`: whether the vendor itself wants that time, so that nobody's button ends it.
         stops_account: With `STOPPED`: whether every record of this vendor stops, because it is about the account.
     """
 
@@ -36,6 +37,7 @@ class Outcome:
     finding: str
     advice: str = ""
     wait_s: float = 300.0
+    is_wish: bool = False
     stops_account: bool = False
 
 
@@ -43,7 +45,7 @@ class Provider(Protocol):
     """One vendor; a module of `otppi.ddns.providers` has this function."""
 
     def update(self, account: VendorSettings, record: DdnsRecord, address: Address) -> Outcome:
-        """Tell the vendor the address of a record; waits for the vendor, at most some 15 s for each question.
+        """Tell the vendor the address of a record; waits for the vendor, at most a minute for each question.
 
         Never raises for what the network or the vendor does: that is an outcome.
         """

@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from urllib.parse import urlsplit
 
 from otppi.ddns.outcome import Address
-from otppi.ddns.settings import AAAA, INTERFACE, PublicAddressSettings
+from otppi.ddns.settings import AAAA, INTERFACE, A, PublicAddressSettings
 from otppi.lib.clock import Clock
 
 log = logging.getLogger(__name__)
@@ -60,8 +60,9 @@ def ask_source(url: str, record_type: str) -> str:
             from_host="::" if record_type == AAAA else "0.0.0.0",  # noqa: S104 - asks, listens to nobody
         )
     except https.Unreached as error:
-        why = "the certificate is not trusted: " if error.is_untrusted else "cannot be reached: "
-        raise NoAnswer(f"{why}{error}") from None
+        if error.is_untrusted:
+            raise NoAnswer(f"the certificate is not trusted: {error}") from None
+        raise NoAnswer(f"cannot be reached: {error}") from None
     except https.Unanswered as error:
         raise NoAnswer(f"does not answer: {error}") from None
     if answer.status != _OK:
@@ -154,11 +155,14 @@ class PublicAddress:
         *,
         ask: Ask,
         interface_addresses: Callable[[str], Iterable[Address]],
+        own_address: Callable[[], Address | None] = lambda: None,
     ) -> None:
+        """Take what tells addresses; `own_address` is that by which the device itself goes to the internet."""
         self._settings = settings
         self._clock = clock
         self._ask = ask
         self._interface_addresses = interface_addresses
+        self._own_address = own_address
         self._last: Mapping[str, Learnt] = {}  # by type of record
         self._asked: dict[str, tuple[float, PublicAddressSettings]] = {}  # on the boot clock
 
@@ -171,16 +175,19 @@ class PublicAddress:
         settings, now_s = self._settings(), self._clock.boot_s()
         asked_s, asked_by = self._asked.get(record_type, (0.0, None))
         if asked_by != settings or now_s >= asked_s + _LEAST_GAP_S:
-            self._asked[record_type] = (now_s, settings)
             found = replace(self._found(settings, record_type), at_wall_s=self._clock.wall_s())
             self._log(found, self._last.get(record_type, Learnt()))
             self._last = {**self._last, record_type: found}
+            self._asked[record_type] = (now_s, settings)
         return self._last[record_type]
 
     def _found(self, settings: PublicAddressSettings, record_type: str) -> Learnt:
         if settings.source == INTERFACE:
             name = settings.interface
             return of_interface(name, self._interface_addresses(name), record_type)
+        own = self._own_address() if record_type == A else None
+        if own is not None and own in _CARRIER_NAT:
+            return judged(own)  # what the sources see is the carrier's
         first, second = (self._said(url, record_type) for url in (settings.first_url, settings.second_url))
         return agreed(first, second, (_host(settings.first_url), _host(settings.second_url)))
 

@@ -5,6 +5,7 @@ refusal until a person has done something about it, and long waits when they are
 """
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import islice
@@ -18,7 +19,7 @@ LEAST_WAIT_S = 300.0
 LONGEST_WAIT_S = 6 * 3600.0
 LEAST_GAP_S = 60.0  # after a success, and between settings that are changed
 MOST_AN_HOUR = 10
-_HOUR_S = 3600.0
+_HOUR_S, _DAY_S = 3600.0, 86_400.0
 _UNTIMELY_LOOK_S, _UNKNOWN_LOOK_S = 30.0, 300.0
 
 
@@ -34,7 +35,7 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Said:
-    """What a vendor said last, in the words of its `Outcome`."""
+    """Why a record stands as it does: in the words of the vendor's last `Outcome`, or in our own."""
 
     word: str = ""
     finding: str = ""
@@ -55,6 +56,7 @@ class Known:
 
     Attributes:
         provider: The vendor that all of it is about.
+        name: Name and type of the record when the vendor was asked last.
         fingerprint: Of the settings that the vendor was asked with last.
         address: What it was told last with success.
         updated_at_s: When that was, by the wall clock as all moments here.
@@ -62,10 +64,12 @@ class Known:
         said: What it said last.
         is_stopped: Whether it refused what only a person can change.
         failures: How often in a row it could not do it.
-        wait_s: The least time that it then wants to be left alone.
+        wait_s: The least time until it is then asked again by itself.
+        rest_s: The time after the last question that it itself wants to be left alone, whoever asks.
     """
 
     provider: str
+    name: str = ""
     fingerprint: str = ""
     address: str = ""
     updated_at_s: float = 0.0
@@ -74,6 +78,7 @@ class Known:
     is_stopped: bool = False
     failures: int = 0
     wait_s: float = 0.0
+    rest_s: float = 0.0
 
     @property
     def is_in_trouble(self) -> bool:
@@ -92,9 +97,11 @@ class Situation:
         account: The vendor's name, for people.
         account_is_active: Whether the vendor's account is to be used.
         account_stop: Its refusal of the account as it is now.
+        account_asked: When the vendor was asked about any record, in this order; see `Known.asked`.
         is_timely: Whether the clock is right; certificates cannot be checked before.
         learnt: The public address, if anybody has looked.
-        is_asked_for: Whether a person wants it now, which ends every stop and every wait but those of good manners.
+        is_asked_for: Whether a person wants it now, which passes by every stop and every wait but those of good
+            manners and those that the vendor itself wants.
         now_s: The time.
     """
 
@@ -104,6 +111,7 @@ class Situation:
     account: str
     account_is_active: bool
     account_stop: AccountStop | None
+    account_asked: tuple[float, ...]
     is_timely: bool
     learnt: Learnt | None
     is_asked_for: bool = False
@@ -148,7 +156,9 @@ def decide(situation: Situation) -> Update | Wait:
     is_enough = is_as_told and not known.is_in_trouble and not situation.is_asked_for
     if is_enough and _is_within(now_s, known.updated_at_s, refresh_s):
         return Wait(until_s=refresh_s, standing=Standing.DONE, said=known.said)
-    if (free_s := free_at_s(known, now_s)) > now_s:
+    # While all of the account is refused, its records count as one.
+    asked = known.asked if situation.account_stop is None else situation.account_asked
+    if (free_s := free_at_s(asked, now_s)) > now_s:
         finding = "the address or the settings change so often that the vendor would take offence"
         return Wait(until_s=free_s, standing=Standing.LATER, said=Said(finding=finding))
     return Update(address)
@@ -173,7 +183,7 @@ def held(situation: Situation) -> Wait | None:
             "the clock is not set yet",
             "No certificate can be checked without the time. It comes from the network, or set it: page Date and time.",
         )
-    return None if situation.is_asked_for else _failing(situation)
+    return _resting(situation) if situation.is_asked_for else _failing(situation)
 
 
 def is_refused(situation: Situation) -> bool:
@@ -182,6 +192,17 @@ def is_refused(situation: Situation) -> bool:
     return situation.account_stop is not None or (
         known.is_stopped and known.fingerprint == situation.fingerprint
     )
+
+
+def _resting(situation: Situation) -> Wait | None:
+    """Say whether the vendor itself wants to be left alone."""
+    known = situation.known
+    if not known.rest_s:
+        return None
+    until_s = known.asked[-1] + known.rest_s
+    if _is_within(situation.now_s, known.asked[-1], until_s):
+        return Wait(until_s=until_s, standing=Standing.LATER, said=known.said)
+    return None
 
 
 def _failing(situation: Situation) -> Wait | None:
@@ -200,10 +221,13 @@ def _failing(situation: Situation) -> Wait | None:
 def after(known: Known, outcome: Outcome, address: Address, fingerprint: str, now_s: float) -> Known:
     """Return what is known of a record after its vendor was asked."""
     recent = (one for one in known.asked if _is_within(now_s, one, one + _HOUR_S))
-    known = replace(known, asked=(*recent, now_s))
+    is_later = outcome.next is Next.LATER
+    rest_s = outcome.wait_s if is_later and outcome.is_wish else 0.0
+    known = replace(known, asked=(*recent, now_s), rest_s=rest_s)
+    if is_later and known.is_stopped and known.fingerprint == fingerprint:
+        return known  # a stop ends by a success or another setting, not by a vendor that cannot be reached
     if outcome.next is Next.STOPPED and outcome.stops_account:
         return known  # that is kept once for all records of the account
-    is_later = outcome.next is Next.LATER
     failed_before = known.failures if known.fingerprint == fingerprint else 0
     known = replace(
         known,
@@ -218,6 +242,18 @@ def after(known: Known, outcome: Outcome, address: Address, fingerprint: str, no
     return known
 
 
+def timely(known: Known, now_s: float) -> Known:
+    """Return what is known with moments of a clock that was set back by at most a day, or lost its power, as now.
+
+    Those that lie further ahead count for nothing.
+    """
+
+    def moved(at_s: float) -> float:
+        return now_s if now_s < at_s <= now_s + _DAY_S else at_s
+
+    return replace(known, asked=tuple(map(moved, known.asked)), updated_at_s=moved(known.updated_at_s))
+
+
 def said(outcome: Outcome) -> Said:
     """Return the words of an outcome."""
     return Said(word=outcome.word, finding=outcome.finding, advice=outcome.advice)
@@ -230,9 +266,9 @@ def wait_after_s(failures: int, least_s: float) -> float:
     return next(islice(waits_s, max(0, failures - 1), None))
 
 
-def free_at_s(known: Known, now_s: float) -> float:
-    """Return from when on the vendor may be asked about this record without being a nuisance; the past if it may."""
-    recent = [one for one in known.asked if _is_within(now_s, one, one + _HOUR_S)]
+def free_at_s(asked: Iterable[float], now_s: float) -> float:
+    """Return from when on a vendor that was asked at these moments may be asked; the past if it may be now."""
+    recent = [one for one in asked if _is_within(now_s, one, one + _HOUR_S)]
     if len(recent) >= MOST_AN_HOUR:
         return recent[-MOST_AN_HOUR] + _HOUR_S
     return recent[-1] + LEAST_GAP_S if recent else 0.0

@@ -10,7 +10,7 @@ INTERNET, INTERFACE = "internet", "interface"
 
 _LABEL = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _NAME = rf"({_LABEL}\.)+{_LABEL}"
-_HTTPS = r"https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?(?:/[A-Za-z0-9._~/-]*)?"
+_HTTPS = r"https?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?(?:/[A-Za-z0-9._~/-]*)?"
 _HTTPS_SHAPE = "an address such as https://dns.example.com/nic/update"
 _ADDRESS_OR_NOTHING = r"([^\s@<>\"(),:;\\]{1,64}@[A-Za-z0-9.-]{1,189})?"
 _MINUTES = {

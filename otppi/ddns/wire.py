@@ -23,7 +23,7 @@ _MOST_SAID = 200
 _DAY_S = 86_400.0
 _SOON_S, _OFTEN_S, _HOUR_S = 60.0, 1800.0, 3600.0
 
-TOO_OFTEN = Outcome(next=Next.LATER, finding="the vendor is asked too often", wait_s=_OFTEN_S)
+TOO_OFTEN = Outcome(next=Next.LATER, finding="the vendor is asked too often", wait_s=_OFTEN_S, is_wish=True)
 OWN_TROUBLE = Outcome(
     next=Next.LATER, finding="the vendor has trouble of its own at the moment", wait_s=_SOON_S
 )
@@ -86,7 +86,7 @@ def ask(
     headers: Mapping[str, str] | None = None,
     document: object = None,
 ) -> Answer:
-    """Ask once and wait for the answer, at most some 15 s.
+    """Ask once and wait for the answer, at most a minute.
 
     Args:
         url: Where; HTTPS is spoken whatever its scheme is.

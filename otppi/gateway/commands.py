@@ -106,16 +106,19 @@ _FALLBACK = Argument(
     name="fallback",
     help="Receivers that are tried in this order when the message does not get through to the first: a list of "
     'objects such as {"receiver": "person@example.com", "after_s": 30}. A receiver to whom it surely cannot be sent is '
-    "followed at once; otherwise the next one is tried when the one before has had `after_s` seconds (30 without). The "
+    "followed at once, one for whom it was not taken within `after_s` seconds (30 without), then. What was taken is waited "
+    "for, and only a code, or a message that lives ten minutes at most, goes on all the same. The "
     "answer says in `data.fallback` which one it was: 0 is `receiver`. A code is verified with `receiver`, whoever "
     "got it.",
     is_list=True,
 )
+_NEXT = replace(_RECEIVER, aliases=())  # one of them
 _MOST_FALLBACKS = 5
 _AFTER_S, _LONGEST_AFTER_S = 30.0, 600.0
 
 # The shape only: what the server of the domain accepts is its own affair (RFC 5321, 4.1.2).
-EMAIL = re.compile(r"[^\s@<>\"(),:;\\]{1,64}@[A-Za-z0-9.-]{1,189}")
+_LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+EMAIL = re.compile(rf"[^\s@<>\"(),:;\\\[\]]{{1,64}}@(?=.{{1,189}}\Z){_LABEL}(\.{_LABEL})*")
 
 _MESSAGE_ARGUMENTS = (
     _RECEIVER,
@@ -195,8 +198,12 @@ class Commands:
         return tuple(self._fallback(one, f"data.fallback[{place}]") for place, one in enumerate(raw))
 
     def _fallback(self, raw: object, field: str) -> Fallback:
-        if not isinstance(raw, Mapping) or not isinstance(receiver := raw.get("receiver"), str | int):
+        if not isinstance(raw, Mapping) or raw.get(_NEXT.name) is None:
             raise BadRequest(field, 'must be an object such as {"receiver": "person@example.com"}')
+        try:
+            receiver = Fields(raw).text(_NEXT)
+        except BadRequest as error:
+            raise BadRequest(f"{field}.receiver", error.reason) from None
         after_s = raw.get("after_s", _AFTER_S)
         is_time = isinstance(after_s, int | float) and not isinstance(after_s, bool)
         if not is_time or not 0 < after_s <= _LONGEST_AFTER_S:
@@ -204,7 +211,7 @@ class Commands:
                 f"{field}.after_s", f"must be above 0 and at most {_LONGEST_AFTER_S:.0f} seconds"
             )
         return Fallback(
-            receiver=self._receiver(str(receiver).strip(), f"{field}.receiver", may_be_email=True),
+            receiver=self._receiver(receiver, f"{field}.receiver", may_be_email=True),
             after_s=float(after_s),
         )
 
@@ -297,7 +304,7 @@ def _read_message(commands: Commands, origin: Origin, name: str, fields: Fields)
         subject=fields.text(_SUBJECT),
         life=commands.message_life(fields, _held_s(origin)),
         fallback=commands.fallback(fields),
-        modem="" if isinstance(receiver, EmailAddress) else fields.text(_ONLY_MODEM),
+        modem=fields.text(_ONLY_MODEM),
         repeat_token=token[:256],
     )
 

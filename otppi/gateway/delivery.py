@@ -37,8 +37,11 @@ class Delivery:
         self._ledger = ledger
         self._settings = settings
 
-    def deliver(self, sms: OutgoingSms, life: Deadline) -> SmsReceipt:
+    def deliver(self, sms: OutgoingSms, life: Deadline, patience: Deadline | None = None) -> SmsReceipt:
         """Send the message and wait for its outcome, at most for its life and the longest wait of a caller.
+
+        With a patience it is taken back when that is over and no modem has taken it. One that was taken is waited for
+        all the same, unless it is time-critical.
 
         A modem that surely did not send is followed by the next. One that stays silent is followed by
         another only if the message is time-critical: a second copy of a code does no harm, a missing one does.
@@ -51,7 +54,9 @@ class Delivery:
             MessageExpired: Its life ended before a modem took it.
             Busy: The wait would be, or was, longer than it may be.
         """
-        return _Attempt(self._sender, self._directory, self._ledger, self._settings(), sms, life).run()
+        return _Attempt(
+            self._sender, self._directory, self._ledger, self._settings(), sms, life, patience
+        ).run()
 
 
 class _Attempt:
@@ -65,6 +70,7 @@ class _Attempt:
         settings: SmsSettings,
         sms: OutgoingSms,
         life: Deadline,
+        patience: Deadline | None,
     ) -> None:
         self._sender = sender
         self._directory = directory
@@ -73,6 +79,7 @@ class _Attempt:
         self._sms = replace(sms, before_taking=self._take)
         self._life = life
         self._until = life.within(settings.longest_wait_s)
+        self._patience = patience or self._until
         self._is_critical = sms.priority is Priority.TIME_CRITICAL
         self._parcel = Parcel(number=sms.number, parts=sms.text.part_count, is_critical=self._is_critical)
         self._modems: Mapping[str, ModemStatus] = {}  # as they stood when last looked at
@@ -104,7 +111,7 @@ class _Attempt:
         for group in groups:
             asked = [*asked, *group]
             wait_s = self._sender.expected_wait_s(asked)
-            if wait_s <= self._until.remaining_s:
+            if wait_s <= self._patience.remaining_s:
                 # A time-critical message does not stay with its first group, however long that is busy.
                 return groups[0] if self._is_critical else asked
         if asked:
@@ -122,7 +129,7 @@ class _Attempt:
         return [group for group in untried if group]
 
     def _hand_over(self, eligible: list[str]) -> None:
-        if not eligible or self._until.expired:
+        if not eligible or self._until.expired or self._patience.expired:
             return
         self._overtake_at_s = time.monotonic() + self._settings.overtake_after_s
         # It may have ended when `submit` returns; its end then lies in `_done`, which only this thread reads.
@@ -151,13 +158,13 @@ class _Attempt:
 
     def _await_one(self) -> SmsReceipt | None:
         """Wait for the next news; a receipt ends the message, None means that the loop looks again."""
-        wait_s = self._until.remaining_s
+        wait_s = self._time_left_s()
         if self._is_critical:
             wait_s = min(wait_s, max(0.0, self._overtake_at_s - time.monotonic()))
         try:
             ticket = self._done.get(timeout=wait_s)
         except queue.Empty:
-            if self._until.expired:
+            if self._time_left_s() <= 0:
                 self._give_up()
             elif self._is_critical:
                 self._overtake()
@@ -191,8 +198,15 @@ class _Attempt:
         if all(ticket.modem_id is not None for ticket in self._open):
             self._hand_over([one for group in self._groups() for one in group])
 
+    def _time_left_s(self) -> float:
+        """Return how long what is open is waited for; what must not come twice, and was taken, to the very end."""
+        is_bound = not self._is_critical and all(one.modem_id is not None for one in self._open)
+        return (self._until if is_bound else self._patience).remaining_s
+
     def _give_up(self) -> None:
         self._withdraw_all()
+        if self._open and not self._is_critical and not self._until.expired:
+            return  # a modem took it just now
         if self._open:
             self._unknown = OutcomeUnknown("the modem did not answer in time")
             self._open.clear()
@@ -209,7 +223,7 @@ class _Attempt:
             return self._failure
         if self._life.expired:
             return MessageExpired("the message expired before a modem could take it")
-        if self._until.expired:
+        if self._until.expired or self._patience.expired:
             return Busy("no modem came free in time", retry_after_s=self._settings.overtake_after_s)
         if self._quota_wait_s is not None:
             return QuotaUsedUp(self._quota_wait_s)

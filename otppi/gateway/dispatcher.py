@@ -1,16 +1,16 @@
 """Takes one request, does what it asks, returns one result or raises one of our errors."""
 
 import math
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import asdict, replace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import asdict, dataclass, field, replace
 from typing import TypeVar
 
 from otppi.contracts.mail import Relayed, Written
 from otppi.contracts.sms import ModemDirectory, OutgoingSms, Priority, UssdSender
 from otppi.gateway.blocklist import BlockList
 from otppi.gateway.delivery import Delivery, is_time_critical
-from otppi.gateway.fallback import deliver_along
+from otppi.gateway.fallback import Way, deliver_along
 from otppi.gateway.limits import RateLimits
 from otppi.gateway.mailing import Mailing
 from otppi.gateway.otp import OtpStore
@@ -35,7 +35,6 @@ from otppi.model.requests import (
     CancelUssd,
     Echo,
     EmailAddress,
-    Fallback,
     ListModems,
     Origin,
     Receiver,
@@ -63,6 +62,20 @@ from otppi.model.sms_text import SmsText, code_text
 R = TypeVar("R", Receipt, OtpSent, OtpVerified, UssdReply)
 
 _DIGITS = "0000000000"  # stands for a code where only the length of the text matters
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Message:
+    """What goes to each receiver of a request."""
+
+    request: SendMessage | RequestOtp
+    sms_text: str = field(repr=False)
+    mail_text: str = field(repr=False)
+    is_critical: bool
+    validity_s: float | None
+    only_modem: str = ""
+    submitted: Callable[[], None] = lambda: None  # called just before it may leave
+    first: First | None = None  # of those that come again
 
 
 class Dispatcher:
@@ -137,47 +150,37 @@ class Dispatcher:
         return self._mailing.deliver(mail, to, origin, Deadline.never(self._clock), directly=directly)
 
     def _send_message(self, request: SendMessage) -> Receipt:
-        receiver, fallback = self._unblocked(request.receiver, request.fallback)
-        is_critical = is_time_critical(request.life, self._settings())
-        modem = self._modem_id(request.modem) if request.modem else ""
+        ways = self._ways(request)
         # What can be refused is refused before anything is remembered.
-        if _has_number(receiver, fallback):
+        if _has_number(ways):
             self._coded(request.text)
-
-        def deliver(first: First | None) -> Receipt:
-            def attempt(to: Receiver, life: Deadline) -> Receipt:
-                if isinstance(to, EmailAddress):
-                    return self._mail(request, to, request.text, life, first, is_critical=is_critical)
-                sms = OutgoingSms(
-                    number=to,
-                    text=self._coded(request.text),
-                    origin=request.origin,
-                    priority=Priority.TIME_CRITICAL if is_critical else Priority.NORMAL,
-                    only_modem=modem,
-                    validity_s=_validity_s(request.life),
-                )
-                return self._delivery.deliver(sms if first is None else _noted_by(first, sms), life)
-
-            return self._along(request, receiver, fallback, attempt, may_repeat=is_critical)
-
+        message = _Message(
+            request=request,
+            sms_text=request.text,
+            mail_text=request.text,
+            is_critical=is_time_critical(request.life, self._settings()),
+            only_modem=self._modem_id(request.modem) if request.modem and _has_number(ways) else "",
+            validity_s=_validity_s(request.life),
+        )
         if not request.repeat_token:
-            return deliver(None)
+            return self._deliver(message, ways)
         key = self._repeats.key(
             request.origin,
             request.command,
             _key(request.receiver),
             request.repeat_token,
             request.text,
+            *([request.subject] if request.subject or request.fallback else []),
             *(_key(one.receiver) for one in request.fallback),
         )
         arrival = request.origin.arrival
         return self._once(
             key,
             request.life.remaining_s,
-            deliver,
+            lambda first: self._deliver(replace(message, first=first), ways),
             _receipt,
             # What was in flight when the service died: a second copy of a code does no harm, a missing one does.
-            retry_interrupted=is_critical,
+            retry_interrupted=message.is_critical,
             is_another=arrival is not None
             and not arrival.is_repeat
             and request.repeat_token == arrival.token,
@@ -229,22 +232,19 @@ class Dispatcher:
         return self._once(key, life_s, do, again, is_another=not arrival.is_repeat)
 
     def _request_otp(self, request: RequestOtp) -> OtpSent:
-        receiver, fallback = self._unblocked(request.receiver, request.fallback)
-        for one in (receiver, *(other.receiver for other in fallback)):
-            if isinstance(one, Number) and one.is_short_code:
-                raise BadRequest("data.receiver", "a code cannot be sent to a short code")
-        if _has_number(receiver, fallback):
+        ways = self._ways(request)
+        if any(isinstance(way.receiver, Number) and way.receiver.is_short_code for way in ways):
+            raise BadRequest("data.receiver", "a code cannot be sent to a short code")
+        if _has_number(ways):
             self._coded(fill(request.template, _DIGITS, request.web_host, request.app_hash))
         return self._once_for_broker(
             request,
             request.life.remaining_s,
-            lambda first: self._send_code(request, receiver, fallback, first),
+            lambda first: self._send_code(request, ways, first),
             lambda outcome: OtpSent(receipt=_receipt(outcome), life_s=math.ceil(request.life.remaining_s)),
         )
 
-    def _send_code(
-        self, request: RequestOtp, receiver: Receiver, fallback: Sequence[Fallback], first: First | None
-    ) -> OtpSent:
+    def _send_code(self, request: RequestOtp, ways: Sequence[Way], first: First | None) -> OtpSent:
         key = _key(request.receiver)
         issued = self._otp.issue(request.reference, key, request.params, request.life.remaining_s)
         try:
@@ -252,30 +252,18 @@ class Dispatcher:
         except TooManyRequests:
             self._otp.revoke(request.reference, issued.token)
             raise
-
-        def submitted() -> None:
-            self._otp.submitted(request.reference, issued.token)
-
-        def attempt(to: Receiver, life: Deadline) -> Receipt:
-            if _key(to) != key:
-                # Who asks is counted once, each receiver for itself.
-                self._limits.take(_key(to), "", "")
-            if isinstance(to, EmailAddress):
-                # The lines for browsers and apps are read in SMS only.
-                text = fill(request.template, issued.code)
-                return self._mail(request, to, text, life, first, is_critical=True, submitted=submitted)
-            sms = OutgoingSms(
-                number=to,
-                text=self._coded(fill(request.template, issued.code, request.web_host, request.app_hash)),
-                origin=request.origin,
-                priority=Priority.TIME_CRITICAL,
-                validity_s=issued.life_s,
-                before_submit=submitted,
-            )
-            return self._delivery.deliver(sms if first is None else _noted_by(first, sms), life)
-
+        message = _Message(
+            request=request,
+            sms_text=fill(request.template, issued.code, request.web_host, request.app_hash),
+            # The lines for browsers and apps are read in SMS only.
+            mail_text=fill(request.template, issued.code),
+            is_critical=True,
+            validity_s=issued.life_s,
+            submitted=lambda: self._otp.submitted(request.reference, issued.token),
+            first=first,
+        )
         try:
-            receipt = self._along(request, receiver, fallback, attempt, may_repeat=True)
+            receipt = self._deliver(message, ways, limit=lambda to: self._one_more_receiver(to, key))
         except OutcomeUnknown:
             raise  # it may be on its way, so the code stays alive
         except OtpPiError:
@@ -284,44 +272,107 @@ class Dispatcher:
             raise
         return OtpSent(receipt=receipt, life_s=math.ceil(issued.life_s))
 
-    def _mail(
+    @contextmanager
+    def _one_more_receiver(self, to: Receiver, first_key: str) -> Iterator[None]:
+        """Count a code for another receiver than the first; who asks is counted once."""
+        if _key(to) == first_key:
+            yield
+            return
+        taken = self._limits.take(_key(to), "", "")
+        try:
+            yield
+        except OutcomeUnknown:
+            raise  # it may be on its way, and counts
+        except OtpPiError:
+            self._limits.give_back(taken)
+            raise
+
+    def _ways(self, request: SendMessage | RequestOtp) -> Sequence[Way]:
+        """Return who may get a message, in their order.
+
+        Raises:
+            NumberBlocked: Nobody may.
+        """
+        ways = [
+            Way(place=0, receiver=request.receiver),
+            *(
+                Way(place=place, receiver=one.receiver, after_s=one.after_s)
+                for place, one in enumerate(request.fallback, 1)
+            ),
+        ]
+        allowed = []
+        blocked: NumberBlocked | None = None
+        for way in ways:
+            try:
+                if isinstance(way.receiver, Number):
+                    self._blocklist.check(way.receiver)
+            except NumberBlocked as error:
+                blocked = error
+            else:
+                allowed.append(way)
+        if blocked is not None and not allowed:
+            raise blocked
+        return allowed
+
+    def _deliver(
         self,
-        request: SendMessage | RequestOtp,
-        to: EmailAddress,
-        text: str,
-        life: Deadline,
-        first: First | None,
-        *,
-        is_critical: bool,
-        submitted: Callable[[], None] = lambda: None,
-    ) -> MailReceipt:
-        def noted() -> None:
-            submitted()
+        message: "_Message",
+        ways: Sequence[Way],
+        limit: Callable[[Receiver], AbstractContextManager[None]] = lambda _: nullcontext(),
+    ) -> Receipt:
+        """Send a message to the first receiver that it gets through to."""
+
+        def attempt(way: Way, patience: Deadline, confirmed: Callable[[Receipt], None]) -> Receipt:
+            with limit(way.receiver):
+                return self._send(message, way, patience, confirmed)
+
+        until = message.request.life.within(self._settings().longest_wait_s)
+        if len(ways) == 1:
+            receipt = attempt(ways[0], until, lambda _: None)
+            return replace(receipt, fallback=ways[0].place)
+        return deliver_along(ways, until, attempt, may_repeat=message.is_critical)
+
+    def _send(
+        self, message: "_Message", way: Way, patience: Deadline, confirmed: Callable[[Receipt], None]
+    ) -> Receipt:
+        request, first = message.request, message.first
+
+        def submitted() -> None:
+            message.submitted()
             if first is not None:
                 first.submitted()
 
-        written = Written(subject=request.subject, text=text, is_code=isinstance(request, RequestOtp))
-        return self._mailing.deliver(
-            written, to, request.origin, life, is_critical=is_critical, before_submit=noted
-        )
+        def sent(receipt: SmsReceipt) -> None:
+            # Noted on the modem's thread: what a kill finds in flight is then one for each modem.
+            if first is not None:
+                first.finished(asdict(replace(receipt, fallback=way.place)))
+            confirmed(receipt)
 
-    def _along(
-        self,
-        request: SendMessage | RequestOtp,
-        receiver: Receiver,
-        fallback: Sequence[Fallback],
-        attempt: Callable[[Receiver, Deadline], Receipt],
-        *,
-        may_repeat: bool,
-    ) -> Receipt:
-        if not fallback and receiver is request.receiver:
-            return attempt(receiver, request.life)
-        until = request.life.within(self._settings().longest_wait_s)
-        receipt = deliver_along(receiver, fallback, until, attempt, may_repeat=may_repeat)
-        # Counted as the caller numbers them, whoever was left out because he is blocked.
-        asked_for = [request.receiver, *(one.receiver for one in request.fallback)]
-        tried = [receiver, *(one.receiver for one in fallback)]
-        return replace(receipt, fallback=_place(asked_for, tried[receipt.fallback]))
+        if isinstance(way.receiver, EmailAddress):
+            return self._mailing.deliver(
+                Written(
+                    subject=request.subject,
+                    text=message.mail_text,
+                    is_code=isinstance(request, RequestOtp),
+                ),
+                way.receiver,
+                request.origin,
+                request.life,
+                patience=patience,
+                is_critical=message.is_critical,
+                before_submit=submitted,
+            )
+        sms = OutgoingSms(
+            number=way.receiver,
+            text=self._coded(message.sms_text),
+            origin=request.origin,
+            priority=Priority.TIME_CRITICAL if message.is_critical else Priority.NORMAL,
+            only_modem=message.only_modem,
+            validity_s=message.validity_s,
+            before_submit=submitted,
+            after_sending=sent,
+        )
+        return self._delivery.deliver(sms, request.life, patience)
 
     def _verify_otp(self, request: VerifyOtp) -> OtpVerified:
         def verify(_: First | None) -> OtpVerified:
@@ -349,31 +400,6 @@ class Dispatcher:
                 return modem.id
         raise UnknownModem("there is no such modem")
 
-    def _unblocked(
-        self, receiver: Receiver, fallback: Sequence[Fallback]
-    ) -> tuple[Receiver, Sequence[Fallback]]:
-        """Return who may get a message: the first of them, and the others.
-
-        Raises:
-            NumberBlocked: Nobody may.
-        """
-        try:
-            self._check_blocked(receiver)
-        except NumberBlocked:
-            if not fallback:
-                raise
-            return self._unblocked(fallback[0].receiver, fallback[1:])
-        allowed = []
-        for one in fallback:
-            with suppress(NumberBlocked):
-                self._check_blocked(one.receiver)
-                allowed.append(one)
-        return receiver, allowed
-
-    def _check_blocked(self, receiver: Receiver) -> None:
-        if isinstance(receiver, Number):
-            self._blocklist.check(receiver)
-
     def _coded(self, text: str) -> SmsText:
         most = self._settings().max_parts
         try:
@@ -390,12 +416,8 @@ def _key(receiver: Receiver) -> str:
     return receiver.address.lower() if isinstance(receiver, EmailAddress) else receiver.digits
 
 
-def _has_number(receiver: Receiver, fallback: Sequence[Fallback]) -> bool:
-    return any(isinstance(one, Number) for one in (receiver, *(other.receiver for other in fallback)))
-
-
-def _place(receivers: Sequence[Receiver], wanted: Receiver) -> int:
-    return next(place for place, one in enumerate(receivers) if one is wanted)
+def _has_number(ways: Sequence[Way]) -> bool:
+    return any(isinstance(way.receiver, Number) for way in ways)
 
 
 def _first_outcome(earlier: Earlier, deadline: Deadline) -> Outcome:
@@ -406,18 +428,6 @@ def _first_outcome(earlier: Earlier, deadline: Deadline) -> Outcome:
     if "code" in outcome:
         raise EarlierError(outcome["code"], outcome["status"], outcome["error"])
     return outcome
-
-
-def _noted_by(first: First, sms: OutgoingSms) -> OutgoingSms:
-    """Have the way of a message noted on its modem's thread: what a kill finds in flight is then one for each modem."""
-
-    def submitted() -> None:
-        sms.before_submit()
-        first.submitted()
-
-    return replace(
-        sms, before_submit=submitted, after_sending=lambda receipt: first.finished(asdict(receipt))
-    )
 
 
 def _refusal(error: OtpPiError) -> Outcome:

@@ -11,6 +11,7 @@ from otppi.gateway import answers
 from otppi.gateway.commands import Commands
 from otppi.gateway.dispatcher import Dispatcher
 from otppi.lib.bus import Bus
+from otppi.lib.faults import fault
 from otppi.model.errors import BadRequest, Busy, OtpPiError, OutcomeUnknown
 from otppi.model.events import RequestAnswered
 from otppi.model.requests import EmailAddress, Origin, Request
@@ -131,12 +132,12 @@ class Door:
             return known, Answer(
                 answers.failure(known or _name(document), error, request.echo if request else None), error
             )
-        except Exception:
+        except Exception as error:  # noqa: BLE001 - logged without its text
             # A fault of ours. Whether a modem had been given something is not known here, so nothing is promised.
-            log.exception("a request failed", extra={"fields": {"door": origin.door}})
-            fault = OutcomeUnknown("internal error")
+            log.error("a request failed", extra={"fields": {"door": origin.door, **fault(error)}})  # noqa: TRY400
+            unknown = OutcomeUnknown("internal error")
             known = request.command if request else ""
-            return known, Answer(answers.failure(known or _name(document), fault), fault)
+            return known, Answer(answers.failure(known or _name(document), unknown), unknown)
 
 
 def _within(origin: Origin, position: int) -> Origin:

@@ -1,6 +1,7 @@
 """Bringing one e-mail out: choose an account, hand over, and go on with the next where that is right."""
 
 import itertools
+import logging
 import math
 import re
 import secrets
@@ -13,7 +14,9 @@ from otppi.gateway.ledger import Ledger, Load
 from otppi.gateway.policy import SmsSettings
 from otppi.lib.bus import Bus
 from otppi.lib.deadline import Deadline
+from otppi.lib.faults import fault
 from otppi.model.errors import (
+    Busy,
     DeliveryError,
     MessageExpired,
     NoEmailAccount,
@@ -27,6 +30,9 @@ from otppi.model.mail import DIRECT, MailAccountStatus, MailState
 from otppi.model.requests import EmailAddress, Origin
 from otppi.model.results import MailReceipt
 
+log = logging.getLogger(__name__)
+
+_SHORTEST_REST_S = 1.0
 _DIRECTLY = MailAccountStatus(id=DIRECT, name="direct delivery", state=MailState.READY)
 
 
@@ -49,6 +55,7 @@ class Mailing:
         origin: Origin,
         life: Deadline,
         *,
+        patience: Deadline | None = None,
         is_critical: bool = False,
         before_submit: Callable[[], None] = lambda: None,
         directly: bool = False,
@@ -63,6 +70,7 @@ class Mailing:
             to: The one receiver.
             origin: Who asks.
             life: When it is worth nothing.
+            patience: When the caller goes on elsewhere, if it is time-critical.
             is_critical: Whether a second copy is better than none.
             before_submit: Called just before the content leaves, for each copy.
             directly: Whether it goes straight to the receiver's server rather than by the accounts.
@@ -70,6 +78,7 @@ class Mailing:
         Raises:
             NoEmailAccount: None is active.
             QuotaUsedUp: Those that work have sent what they may.
+            Busy: None can send now; surely not sent.
             MailRefused: The receiver's address, or the message, was refused for good.
             SendFailed: Surely not sent.
             OutcomeUnknown: It may have been sent.
@@ -79,26 +88,35 @@ class Mailing:
             raise MessageExpired("the message expired before an account could take it")
         settings = self._settings()
         until = life.within(settings.longest_wait_s)
+        if is_critical and patience is not None:
+            until = until.within(patience.remaining_s)
         mail = OutgoingMail(address=to.address, body=body, message_id=secrets.token_hex(16))
         accounts = [_DIRECTLY] if directly else self._in_turn()
         failure: OtpPiError | None = None
         unknown: OutcomeUnknown | None = None
         for position, account in enumerate(accounts):
             is_last = position == len(accounts) - 1
-            patience = until if is_last or not is_critical else until.within(settings.overtake_after_s)
+            turn = until if is_last or not is_critical else until.within(settings.overtake_after_s)
             try:
-                return self._by(account, mail, to, origin, patience, before_submit)
-            except MailRefused:
-                raise
+                return self._by(account, mail, to, origin, turn, before_submit)
+            except MailRefused as error:
+                raise unknown or error from None
             except OutcomeUnknown as error:
                 unknown = unknown or error
                 if not is_critical:
                     raise
-            except DeliveryError as error:
+            except (DeliveryError, Busy) as error:
                 failure = _more_telling(failure, error)
             if until.expired:
                 break
-        raise unknown or failure or NoEmailAccount()
+        if unknown is not None:
+            raise unknown
+        if life.expired:
+            raise MessageExpired("the message expired before an account could take it")
+        if isinstance(failure, SendFailed) and not directly:
+            # What no account can send now is worth another try, and may wait for it; a refusal is not.
+            self._refuse_if_all_rest()
+        raise failure or NoEmailAccount()
 
     def _in_turn(self) -> Sequence[MailAccountStatus]:
         """Return the accounts that can be tried, a different one first each time."""
@@ -107,9 +125,14 @@ class Mailing:
             raise NoEmailAccount
         ready = [one for one in active if one.is_ready]
         if not ready:
-            raise SendFailed(f"no e-mail account can send now; {active[0].name}: {active[0].reason}")
+            raise _all_rest(active)
         turn = next(self._turns) % len(ready)
         return [*ready[turn:], *ready[:turn]]
+
+    def _refuse_if_all_rest(self) -> None:
+        active = [one for one in self._sender.accounts() if one.state is not MailState.OFF]
+        if active and not any(one.is_ready for one in active):
+            raise _all_rest(active)
 
     def _by(
         self,
@@ -128,7 +151,7 @@ class Mailing:
             raise QuotaUsedUp(error.retry_after_s or math.inf, reason) from None
         began_s = time.monotonic()
         finished = MessageFinished(
-            message_id=mail.message_id,
+            message_id=secrets.token_hex(16),  # of this try; another account may have another outcome
             modem_id=account.id,
             modem_name=account.name,
             door=origin.door,
@@ -150,9 +173,23 @@ class Mailing:
                 channel=Channel.EMAIL,
             )
         )
+        may_have_left = False
+
+        def submitted() -> None:
+            nonlocal may_have_left
+            before_submit()
+            may_have_left = True
+
         try:
-            self._sender.send(account.id, mail, until, before_submit)
-        except DeliveryError as error:
+            try:
+                self._sender.send(account.id, mail, until, submitted)
+            except OtpPiError:
+                raise
+            except Exception as error:  # noqa: BLE001 - logged without its text
+                log.error("an e-mail failed", extra={"fields": fault(error)})  # noqa: TRY400 - see `fault`
+                kind = OutcomeUnknown if may_have_left else SendFailed
+                raise kind("internal error; see the log") from None
+        except OtpPiError as error:
             is_unknown = isinstance(error, OutcomeUnknown)
             if not is_unknown:
                 self._ledger.give_back(taken)
@@ -166,7 +203,14 @@ class Mailing:
             )
             raise
         self._bus.publish(replace(finished, duration_s=time.monotonic() - began_s))
-        return MailReceipt(account_id=account.id, account_name=account.name, message_id=mail.message_id)
+        return MailReceipt(account_id=account.id, account_name=account.name, message_id=finished.message_id)
+
+
+def _all_rest(accounts: Sequence[MailAccountStatus]) -> Busy:
+    first = min(accounts, key=lambda one: one.rest_s)
+    return Busy(
+        f"no e-mail account can send now: {first.reason}", retry_after_s=max(first.rest_s, _SHORTEST_REST_S)
+    )
 
 
 def _without(to: EmailAddress, reason: str) -> str:

@@ -13,7 +13,7 @@ from otppi.gateway.journal import Journal, Record
 from otppi.lib.clock import Clock
 from otppi.lib.deadline import Deadline
 from otppi.lib.keyfile import keyed_hash
-from otppi.model.errors import OtpPiError
+from otppi.model.errors import OtpPiError, OutcomeUnknown
 from otppi.model.requests import Origin
 
 Outcome = Mapping[str, Any]  # small, and what JSON can hold: code, modem, parts; never a text or a number
@@ -157,8 +157,8 @@ class Repeats:
             if progress is Progress.SUBMITTED and entry.progress is not Progress.BEGUN:
                 return  # the next part or copy of it
             written = "" if outcome is None else json.dumps(outcome, separators=(",", ":"))
-            if progress is entry.progress and written == entry.outcome:
-                return  # noted already, on the modem's thread
+            if progress is entry.progress and (written == entry.outcome or not _is_unknown(entry.outcome)):
+                return  # noted already, on the modem's thread; only an unknown outcome is corrected later
             entry.progress, entry.outcome = progress, written
             self._progressed.notify_all()
             if self._entries.get(key) is not entry:
@@ -196,6 +196,10 @@ class Repeats:
         for key, entry in self._entries.items():
             if now < entry.ends_boot_s:
                 yield _as_written(key, entry)
+
+
+def _is_unknown(outcome: str) -> bool:
+    return not outcome or json.loads(outcome).get("code") == OutcomeUnknown.code
 
 
 def _may_begin_anew(old: _Entry, retry_interrupted: bool) -> bool:

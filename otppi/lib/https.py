@@ -5,11 +5,18 @@ Nothing of the question, which may hold a password, ever stands in an error.
 """
 
 import http.client
+import io
 import socket
 import ssl
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from typing import Any, cast
 from urllib.parse import SplitResult
+
+# How many times the longest silence an answer may take from its first byte to its last, however it drips.
+_MOST_SILENCES = 2
 
 
 class Unreached(Exception):
@@ -62,7 +69,7 @@ def ask(
     Args:
         url: Where; its path and query are sent as they stand.
         context: Of TLS; None for plain HTTP.
-        timeout_s: How long the server may be silent at a time.
+        timeout_s: How long the server may be silent at a time; an answer takes at most twice as long.
         most_bytes: How much of the content is read.
         method: Of HTTP.
         headers: Sent as UTF-8.
@@ -78,6 +85,9 @@ def ask(
     connection = _connection(url, context, timeout_s, from_host)
     try:
         _connect(connection)
+        until_s = time.monotonic() + _MOST_SILENCES * timeout_s
+        response_class = partial(_TimelyResponse, until_s=until_s, silence_s=timeout_s)
+        connection.response_class = cast("type[http.client.HTTPResponse]", response_class)
         leaving()
         try:
             lines = {"Connection": "close", **headers}
@@ -95,6 +105,36 @@ def ask(
         body=content,
         is_cut_off=bool(response.length) and len(content) < most_bytes,  # to `read` this is no error
     )
+
+
+class _TimelyResponse(http.client.HTTPResponse):
+    """An answer that comes to its end in time, or to a TimeoutError."""
+
+    def __init__(self, sock: socket.socket, *, method: str | None, until_s: float, silence_s: float) -> None:
+        super().__init__(sock, method=method)
+        self.fp = io.BufferedReader(_TimelyReading(self.fp.detach(), sock, until_s, silence_s))
+
+
+class _TimelyReading(io.RawIOBase):
+    def __init__(self, raw: io.RawIOBase, sock: socket.socket, until_s: float, silence_s: float) -> None:
+        self._raw = raw
+        self._sock = sock
+        self._until_s = until_s
+        self._silence_s = silence_s
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int | None:  # noqa: ANN401 - whatever can be written to
+        left_s = self._until_s - time.monotonic()
+        if left_s <= 0:
+            raise TimeoutError
+        self._sock.settimeout(min(left_s, self._silence_s))
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
 
 
 def _connection(

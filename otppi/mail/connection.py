@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 
 from otppi.contracts.mail import MailRefused
 from otppi.lib.deadline import Deadline
-from otppi.lib.masking import masked_address
 from otppi.mail.settings import PLAIN, SSL, STARTTLS, EmailAccountSettings
 from otppi.mail.trouble import NOT_NOW, AccountTrouble, Stage, told, trouble_of
 from otppi.model.errors import OutcomeUnknown
@@ -37,7 +36,6 @@ _GO_ON, _CHALLENGE, _INTERIM = 354, 334, range(300, 400)
 _NO_SMTP = "what answers there is no SMTP server"
 _REPLY = re.compile(rb"[2-5]\d\d([ -]|\r?\n)")
 _PATH = re.compile(r"[^\x00-\x20\x7f<>\ud800-\udfff]*")
-_HIDDEN = "•••"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +95,7 @@ class Connection:
         self._smtp = _Smtp(server, until)
         self._was_used = False
         self._is_clean = True  # nothing is left half done
-        self._hidden: dict[str, str] = {}  # from what servers say
+        self._secrets: tuple[str, ...] = ()
         try:
             self._greet(server)
         except _Gone as error:
@@ -193,7 +191,7 @@ class Connection:
             base64.b64encode(one.encode()).decode() for one in (user, password, f"\0{user}\0{password}")
         )
         # Some servers repeat a command that they do not understand.
-        self._hidden = {one: _HIDDEN for one in (both64, password64, password) if one}
+        self._secrets = (both64, password64, password)
         if "PLAIN" in offered:
             self._judge(Stage.LOGIN, smtp.docmd("AUTH", f"PLAIN {both64}"))
         elif "LOGIN" in offered:
@@ -263,8 +261,7 @@ class Connection:
             return
         if code == NOT_NOW:
             self._smtp.close()
-        hidden = self._hidden | ({receiver: masked_address(receiver)} if receiver else {})
-        raise trouble_of(stage, code, told(reply, hidden))
+        raise trouble_of(stage, code, reply, receiver=receiver, secrets=self._secrets)
 
 
 class _Smtp(smtplib.SMTP):

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from enum import Enum
 
 from otppi.contracts.mail import MailRefused
+from otppi.lib.masking import masked_address
 from otppi.model.errors import SendFailed
 from otppi.work.standing import Hold
 
 NOT_NOW = 421  # the server closes the connection
 
 _LONGEST_WORDS = 200
+_HIDDEN = "•••"
 
 
 class AccountTrouble(SendFailed):
@@ -65,7 +67,8 @@ _KNOWN: Sequence[_Known] = (
     # gen-smtp/gen_smtp#140 and gophish/gophish#1604: after the final dot
     _known(r"^550 5\.4\.5 ", _DAY_IS_OVER, Hold.WHILE),
     # wazuh/wazuh#15825: "550 5.7.1 Daily SMTP relay limit exceeded for customer", after the final dot
-    _known(r"\bdaily\b.*\b(limit|quota)\b", _DAY_IS_OVER, Hold.WHILE),
+    # (the class of 5.2.1 would be about the receiver's own limit)
+    _known(r"^\d+ (?!\d\.2\.).*\bdaily\b.*\b(limit|quota)\b", _DAY_IS_OVER, Hold.WHILE),
     # nodemailer/nodemailer#1685 (outlook.com) and #1484 (Microsoft 365, "SmtpClientAuthentication is disabled")
     _known(
         r"^535 5\.7\.139 ",
@@ -101,17 +104,24 @@ _TOO_LARGE = 552
 _NOT_UNDERSTOOD = range(500, 505)
 
 
-def trouble_of(stage: Stage, code: int, words: str) -> MailRefused | AccountTrouble:
+def trouble_of(
+    stage: Stage, code: int, reply: bytes, *, receiver: str = "", secrets: Sequence[str] = ()
+) -> MailRefused | AccountTrouble:
     """Return what a refusal says, with the server's own words in it.
 
     Args:
         stage: What was refused.
         code: The three digits.
-        words: All that came after them, `told` already; with the enhanced code first if there is one.
+        reply: All that came after them, in lines.
+        receiver: Whose address is masked where the server repeats it.
+        secrets: What the server must not be quoted with.
     """
-    said = f"{code} {words}".rstrip()
+    hidden = {receiver: masked_address(receiver)} | dict.fromkeys(secrets, _HIDDEN)
+    said = f"{code} {told(reply, hidden)}".rstrip()
+    # Whoever chooses a receiver must not choose what is read here.
+    words = told(reply, {receiver: "", receiver.rpartition("@")[2]: ""})
     for known in _KNOWN:
-        if known.words.search(said):
+        if known.words.search(f"{code} {words}"):
             return AccountTrouble(f"{known.finding}: {said}", known.hold, code)
     reason = f"{stage.value}: {said}"
     hold = _hold(stage, code, words)
@@ -130,7 +140,9 @@ def told(reply: bytes, hidden: Mapping[str, str]) -> str:
     first, rest = lines[:1], [_CODE.sub("", line) for line in lines[1:]]
     words = " ".join(" ".join([*first, *rest]).split())
     for secret, instead in hidden.items():
-        words = re.sub(re.escape(secret), instead, words, flags=re.IGNORECASE)
+        if secret:
+            template = instead.replace("\\", r"\\")
+            words = re.sub(re.escape(secret), template, words, flags=re.IGNORECASE)
     return "".join(letter for letter in words if letter.isprintable())[:_LONGEST_WORDS]
 
 

@@ -27,6 +27,7 @@ class MailAccountStatus:
     state: MailState
     reason: str = ""  # the server's own words where it said any
     quota: Quota = NO_QUOTA  # in messages
+    rest_s: float = 0.0  # for how long it is not tried; 0 if it may be
 
     @property
     def counted_as(self) -> str:

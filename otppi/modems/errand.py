@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
 from otppi.lib.deadline import Deadline
+from otppi.lib.faults import fault
 from otppi.model.errors import ModemUnavailable, OtpPiError
 from otppi.model.modems import Identity
 from otppi.modems.channel import AtRefused, Channel, NoAnswer
@@ -54,8 +55,8 @@ class Errand(Generic[T]):
         except (NoAnswer, PortGone) as error:
             self._error = ModemUnavailable(str(error))
             raise
-        except Exception:
-            log.exception("what a person asked of a modem failed")
+        except Exception as error:  # noqa: BLE001 - logged without its text
+            log.error("what a person asked of a modem failed", extra={"fields": fault(error)})  # noqa: TRY400
             self._error = ModemUnavailable("it stopped in the middle of it; see the log")
         finally:
             self._done.set()

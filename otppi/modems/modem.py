@@ -13,6 +13,7 @@ from typing import Any
 from otppi.contracts.received import MessageSink, ReportSink
 from otppi.lib.backoff import delays_s
 from otppi.lib.bus import Bus
+from otppi.lib.faults import fault
 from otppi.lib.threads import died
 from otppi.lib.wakeup import Wakeup
 from otppi.model.errors import DeliveryError, HostError, OutcomeUnknown
@@ -229,9 +230,10 @@ class Modem:
             try:
                 if self._tried_port():
                     continue
-            except Exception:
+            except Exception as error:  # noqa: BLE001 - logged without its text
                 # One bad modem must not take its thread down and stay away for ever.
-                log.exception("a modem failed", extra={"fields": {"modem": self.settings.name}})
+                fields = {"modem": self.settings.name, **fault(error)}
+                log.error("a modem failed", extra={"fields": fields})  # noqa: TRY400 - see `fault`
                 self._become(ModemState.FAILED, "internal error; see the log")
             rest_s = self._recovery.rest_s(time.monotonic())
             self._wakeup.wait(max(_FIRST_RETRY_S, min(next(self._delays), rest_s)))

@@ -91,8 +91,12 @@ def show_sent(answer: Mapping[str, Any], as_json: bool) -> None:
         if as_json:
             show(answer, as_json)
         fail({"code": answer["response_code"], "message": f"{answer['response_code']} {answer['error']}"})
-    parts = answer["data"]["parts"]
-    show(answer if as_json else f"sent in {parts} part{'s' if parts > 1 else ''}", as_json)
+    data = answer["data"]
+    if "account" in data:
+        said = f"sent by {data['account']}"
+    else:
+        said = f"sent in {data['parts']} part{'s' if data['parts'] > 1 else ''}"
+    show(answer if as_json else said, as_json)
 
 
 def ask(state_dir: Path, function: str, /, *, limit_s: float = CALL_LIMIT_S, **args: Any) -> Any:  # noqa: ANN401

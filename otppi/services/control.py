@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from otppi.lib.faults import fault
 from otppi.lib.threads import died
 from otppi.model.errors import BadRequest, OtpPiError, SettingsError
 
@@ -110,8 +111,8 @@ class ControlServer:
             return {"result": function(**call["args"])}
         except OtpPiError as error:
             return {"error": describe(error)}
-        except Exception:
-            log.exception("a control call failed")
+        except Exception as error:  # noqa: BLE001 - logged without its text
+            log.error("a control call failed", extra={"fields": fault(error)})  # noqa: TRY400 - see `fault`
             return {"error": {"code": "internal", "message": "internal error; see the log"}}
 
 

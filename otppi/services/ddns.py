@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from otppi.ddns.interface import addresses_of
+from otppi.ddns.interface import addresses_of, own_address
 from otppi.ddns.keeper import Keeper, RecordStatus
 from otppi.ddns.outcome import Address
 from otppi.ddns.providers import provider
@@ -39,8 +39,9 @@ class Ddns:
         clock: Clock,
         key: bytes,
         interface_addresses: Callable[[str], Iterable[Address]] | None = None,
+        own_address: Callable[[], Address | None] = own_address,
     ) -> None:
-        """Take the parts of the gateway; `interface_addresses` tells those of an interface, if not the system."""
+        """Take the parts of the gateway; the last two tell the addresses of the device, if not the system."""
         self._store = store
         self._bus = bus
         self._clock = clock
@@ -49,6 +50,7 @@ class Ddns:
             clock,
             ask=ask_source,
             interface_addresses=interface_addresses or addresses_of,
+            own_address=own_address,
         )
         self._keeper = Keeper(
             file=state.ddns,
@@ -88,7 +90,7 @@ class Ddns:
     def update(self, record: str) -> dict[str, Any]:
         """Tell the vendor the address of a record now, by the record's id or name; waits for sources and vendor.
 
-        It ends a stop, and returns the record as it then stands, or what kept the vendor from being asked.
+        A success ends a stop. Returns the record as it then stands, or what kept the vendor from being asked.
         """
         record_id = self._id_of(record)
         return self._shown(record_id, self._keeper.update_now(record_id))

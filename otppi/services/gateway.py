@@ -52,6 +52,7 @@ from otppi.model.events import (
     SettingsChanged,
     SmsReceived,
 )
+from otppi.model.mail import MailState
 from otppi.model.number import parse_number
 from otppi.model.requests import Origin
 from otppi.model.results import MailReceipt
@@ -223,7 +224,12 @@ class Gateway:
             store, self.door, self.bus, self._inbox, lambda: store.get(SmsSettings).longest_wait_s
         )
         self._metrics = Metrics(
-            self.bus, senders.snapshot, self.pool.waiting_for, self.ledger.report, self._subscribers.list
+            self.bus,
+            senders.snapshot,
+            self.pool.waiting_for,
+            self.ledger.report,
+            self._subscribers.list,
+            lambda: (one for one in self.mail.accounts() if one.state is not MailState.OFF),
         )
         self._threads = self._api_threads()
         self._api_accounts = ApiAccounts(store, clock)

@@ -12,6 +12,7 @@ from typing import Any
 
 from otppi.lib.bus import Bus
 from otppi.lib.clock import Clock
+from otppi.lib.faults import fault
 from otppi.model.errors import BadRequest, Busy, OtpPiError
 from otppi.model.events import JobChanged
 from otppi.services.control import describe
@@ -198,8 +199,8 @@ class Jobs:
             result = job.work(Progress(lambda text, share: self._got_on(job, text, share), self._cancelled))
         except OtpPiError as error:
             self._end(job, JobState.FAILED, error=describe(error))
-        except Exception:
-            log.exception("work failed", extra={"fields": {"job": job.title}})
+        except Exception as error:  # noqa: BLE001 - logged without its text
+            log.error("work failed", extra={"fields": {"job": job.title, **fault(error)}})  # noqa: TRY400
             self._end(
                 job, JobState.FAILED, error={"code": "internal", "message": "internal error; see the log"}
             )

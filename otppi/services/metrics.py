@@ -18,6 +18,7 @@ import otppi
 from otppi.lib.bus import Bus
 from otppi.model.brokers import BrokerState
 from otppi.model.events import Channel, MessageFinished, ModemStateChanged, Outcome, RequestAnswered
+from otppi.model.mail import MailAccountStatus
 from otppi.model.modems import ModemState, ModemStatus
 
 _LAG_S = 0.1
@@ -41,10 +42,12 @@ class Metrics:
         waiting_for: Callable[[str], int],
         usage: Callable[[Sequence[ModemStatus]], Sequence[Mapping[str, Any]]],
         brokers: Callable[[], Sequence[Mapping[str, Any]]],
+        accounts: Callable[[], Iterable[MailAccountStatus]],
     ) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no type for it
         self._registry = CollectorRegistry(auto_describe=True)
         self._modems = modems
+        self._accounts = accounts
         self._sms = Counter(
             "otppi_sms", "Messages by outcome.", ["modem", "outcome"], registry=self._registry
         )
@@ -92,6 +95,13 @@ class Metrics:
             counted = {sample.labels["modem"] for family in metric.collect() for sample in family.samples}
             for name in counted - {modem.name for modem in self._modems()}:
                 metric.remove_by_labels({"modem": name})
+        accounts = {one.name for one in self._accounts()}
+        counted = {sample.labels["account"] for family in self._email.collect() for sample in family.samples}
+        for name in counted - accounts:
+            self._email.remove_by_labels({"account": name})
+        for name in accounts:
+            for outcome in Outcome:
+                self._email.labels(name, outcome.value)
 
     def _take(self, event: MessageFinished | RequestAnswered | ModemStateChanged) -> None:
         if isinstance(event, ModemStateChanged):

@@ -52,7 +52,7 @@ def watch_over(store: SettingsStore) -> None:
     store.guard(ModemSettings, lambda _, new: _refuse_unreadable_balances(new))
     store.guard_together((ModemSettings, VendorRouteSettings, EmailAccountSettings), _refuse_shared_names)
     store.guard_together((WlanSettings, DhcpSettings, EthernetSettings, NetworkSettings), refuse_bad_network)
-    store.guard(ddns.DdnsRecord, lambda _, new: _refuse_shared_hosts(new))
+    store.guard(ddns.DdnsRecord, lambda _, new: refuse_shared_hosts(new))
     store.guard(Administrator, refuse_without_owner)
     store.guard_together(firewall_plan.SECTIONS, _refuse_closed_services)
 
@@ -155,15 +155,29 @@ def _refuse_shared_names(together: Joint) -> None:
         taken |= {account_id, account.name}
 
 
-def _refuse_shared_hosts(records: Mapping[str, ddns.DdnsRecord]) -> None:
-    """Two vendors for one name would each say what the other does not."""
-    taken: set[tuple[str, str]] = set()
+def refuse_shared_hosts(records: Mapping[str, ddns.DdnsRecord]) -> None:
+    """Refuse names that two records keep: each would say what the other does not.
+
+    Raises:
+        SettingsError: Says which.
+    """
+    taken: dict[str, list[ddns.DdnsRecord]] = {}
     for record_id, record in records.items():
         if not record.active:
             continue
-        if (record.host, record.type) in taken:
-            raise SettingsError({f"ddns.{record_id}.record_name": "another record keeps this name"})
-        taken.add((record.host, record.type))
+        others = taken.setdefault(record.host, [])
+        for other in others:
+            if other.type == record.type:
+                raise SettingsError({f"ddns.{record_id}.record_name": "another record keeps this name"})
+            for one in (record, other):
+                # Told of one kind of address, the vendor deletes the other; see help.dyn.com/perform-update.
+                if one.provider == ddns.DYNDNS2:
+                    reason = "another record keeps this name, and at this vendor A and AAAA delete each other"
+                    raise SettingsError({f"ddns.{record_id}.type": reason})
+                if one.provider == ddns.AFRAID and not one.token:
+                    reason = "another record keeps this name; without update tokens A and AAAA delete each other"
+                    raise SettingsError({f"ddns.{record_id}.type": reason})
+        others.append(record)
 
 
 SECTIONS: tuple[type[Section], ...] = (

@@ -16,11 +16,11 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session, TLSSetupException
 
 from otppi.contracts.mail import Relayed
 from otppi.gateway.commands import EMAIL
+from otppi.lib.faults import fault
 from otppi.model.errors import TooManyRequests
 from otppi.model.requests import Origin
 from otppi.submission import replies
 from otppi.submission.desk import Desk
-from otppi.wsgi.gate import fault
 
 log = logging.getLogger(__name__)
 

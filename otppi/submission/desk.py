@@ -11,11 +11,11 @@ from typing import Protocol, TypeVar
 from otppi.contracts.mail import Relayed
 from otppi.gateway.limits import Rule, SlidingLimit
 from otppi.lib.clock import Clock
+from otppi.lib.faults import fault
 from otppi.model.errors import OtpPiError, OutcomeUnknown
 from otppi.model.requests import Origin
 from otppi.submission import replies
 from otppi.submission.terms import LogIn, Relay, Tally, Terms
-from otppi.wsgi.gate import fault
 
 log = logging.getLogger(__name__)
 

@@ -11,6 +11,7 @@ from otppi.contracts.received import ReportSink
 from otppi.contracts.sms import OutgoingSms
 from otppi.lib.bus import Bus
 from otppi.lib.clock import Clock
+from otppi.lib.faults import fault
 from otppi.lib.threads import died
 from otppi.lib.wakeup import Wakeup
 from otppi.model.errors import DeliveryError, OutcomeUnknown, SendFailed
@@ -182,9 +183,10 @@ class VendorRoute:
                 self._send(job)
             else:
                 job.fail(job.no_modem())
-        except Exception:
+        except Exception as error:  # noqa: BLE001 - logged without its text
             # Whoever waits for this job must hear an end of it, whatever went wrong here.
-            log.exception("a vendor route failed", extra={"fields": {"vendor": self.settings.name}})
+            fields = {"vendor": self.settings.name, **fault(error)}
+            log.error("a vendor route failed", extra={"fields": fields})  # noqa: TRY400 - see `fault`
             job.fail(OutcomeUnknown("the way to the vendor stopped in the middle of it"))
         finally:
             with self._lock:

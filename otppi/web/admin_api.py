@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from otppi.gateway.functions import Caller, Functions, parameters
+from otppi.lib.faults import fault
 from otppi.model.errors import BadRequest, DeviceError, OtpPiError, Unauthorized
 from otppi.web.site import Response, Route, Visit, bearer_token
 
@@ -32,8 +33,8 @@ def call(visit: Visit, name: str) -> Response:
         text = json.dumps({"result": visit.site.functions.call(name, caller, document)})
     except OtpPiError as error:
         return _refused(error)
-    except Exception:
-        log.exception("a function failed", extra={"fields": {"function": name}})
+    except Exception as error:  # noqa: BLE001 - logged without its text
+        log.error("a function failed", extra={"fields": {"function": name, **fault(error)}})  # noqa: TRY400
         return _refused(DeviceError("something went wrong inside the device; its log says more"))
     return Response(text, headers={"Content-Type": "application/json", "Cache-Control": "no-store"})
 

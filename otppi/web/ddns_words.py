@@ -40,8 +40,8 @@ VENDORS: Mapping[str, Vendor] = MappingProxyType(
             where=(
                 N_("Make the name at No-IP first."),
                 N_(
-                    "Make a DDNS key for it: No-IP shows a user name and a password that are good for this name "
-                    "alone. Put these in here."
+                    "Make a DDNS key for it, or for a group with all names that this device keeps: No-IP shows a "
+                    "user name and a password that are good for these alone. Put them in here."
                 ),
                 N_("User name and password of the account do as well, as long as No-IP still takes them."),
                 N_("Give your e-mail address: No-IP blocks devices that do not tell whom it can write to."),

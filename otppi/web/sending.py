@@ -109,7 +109,7 @@ def new_reference() -> str:
 
 
 def outcome(visit: Visit, answer: Mapping[str, Any]) -> Outcome:
-    """Explain an answer of the gateway about an SMS."""
+    """Explain an answer of the gateway about an SMS, or about an e-mail that was asked for in its place."""
     title = _sent(visit, answer["data"]) if answer["response_code"] == SUCCESS else ""
     return _outcome(visit, answer, title, _EXPLAINED)
 
@@ -118,7 +118,7 @@ def outcome_of_email(visit: Visit, answer: Mapping[str, Any]) -> Outcome:
     """Explain an answer of the gateway about an e-mail."""
     words, reason, title = visit.words, str(answer.get("error", "")), ""
     if answer["response_code"] == SUCCESS:
-        title = words("A mail server took the message, through {account}.", account=answer["data"]["account"])
+        title = _sent(visit, answer["data"])
     refused = (N_("The message was refused. It was not sent."), mail_words.advice(reason))
     return _outcome(visit, answer, title, {**_EXPLAINED, **_OF_EMAIL, SendFailed.code: refused})
 
@@ -157,6 +157,8 @@ def senders(visit: Visit) -> list[Mapping[str, Any]]:
 
 
 def _sent(visit: Visit, data: Mapping[str, Any]) -> str:
+    if "account" in data:
+        return visit.words("A mail server took the message, through {account}.", account=data["account"])
     name = next((one["name"] for one in senders(visit) if one["id"] == data["modemID"]), "")
     return visit.words.many(
         "Sent in {count} part through {modem}.",

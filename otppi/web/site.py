@@ -19,6 +19,7 @@ from otppi.gateway.accounts import LANGUAGES
 from otppi.gateway.functions import AuditTrail, Caller, Functions
 from otppi.gateway.rights import Role
 from otppi.gateway.sessions import Session, Sessions
+from otppi.lib.faults import fault
 from otppi.model.errors import (
     BadRequest,
     HostRefused,
@@ -179,8 +180,9 @@ class Site:
                 return visit.finished(response)
             except OtpPiError as error:
                 return visit.finished(visit.refusal(error))
-            except Exception:
-                log.exception("a page failed", extra={"fields": {"path": route.path}})
+            except Exception as error:  # noqa: BLE001 - logged without its text
+                fields = {"path": route.path, **fault(error)}
+                log.error("a page failed", extra={"fields": fields})  # noqa: TRY400 - see `fault`
                 words = visit.words
                 text = words("Something went wrong inside the device. Its log says more.")
                 return visit.finished(visit.page("error.html", status=500, title=words("Error"), text=text))

@@ -69,10 +69,14 @@ class Words:
             if match := template.pattern.fullmatch(text):
                 gaps = [self._said(gap) if len(gap) < len(text) else gap for gap in match.groups()]
                 return template.translation.format(*gaps)
-        # What a server or a library said stands behind a finding of ours.
-        finding, colon, by_others = text.partition(": ")
-        known = self._catalogue.gettext(finding) if colon and finding else finding
-        return text if known == finding else f"{known}: {self._said(by_others)}"
+        # What a server or a library said stands behind a finding of ours, and that behind the name of a host.
+        finding, colon, behind = text.partition(": ")
+        if not colon or not finding:
+            return text
+        known = self._catalogue.gettext(finding)
+        if known == finding and " " in finding:
+            return text
+        return f"{known}: {self._said(behind)}"
 
     def number(self, value: float, digits: int | None = None) -> str:
         """Write a number; with `digits` after the comma."""

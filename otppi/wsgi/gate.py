@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from otppi.gateway import answers
+from otppi.lib.faults import fault
 from otppi.lib.wakeup import Wakeup
 from otppi.model.errors import BadRequest
 from otppi.wsgi.connection import PROGRESS_BYTES, READ_BYTES, Connection
@@ -374,15 +375,6 @@ class Gate:
         else:
             # A browser keeps connections in stock; it need not be told.
             self._drop(conn)
-
-
-def fault(error: BaseException) -> dict[str, object]:
-    """Return what a log may say of an error: kind and place, but not its text, which may quote a request."""
-    frame = error.__traceback__
-    while frame is not None and frame.tb_next is not None:
-        frame = frame.tb_next
-    place = f"{os.path.basename(frame.tb_frame.f_code.co_filename)}:{frame.tb_lineno}" if frame else ""
-    return {"error": type(error).__name__, "at": place}
 
 
 def _age_order(conn: Connection) -> tuple[bool, float]:

@@ -16,8 +16,9 @@ from wsgiref.types import WSGIApplication
 
 from cheroot.wsgi import Gateway_10, Server
 
+from otppi.lib.faults import fault
 from otppi.wsgi.connection import HAND_OVER, Connection
-from otppi.wsgi.gate import Gate, Limits, fault
+from otppi.wsgi.gate import Gate, Limits
 
 log = logging.getLogger(__name__)
 

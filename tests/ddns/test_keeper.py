@@ -71,7 +71,14 @@ class Device:
         self.heard.release()
 
     def start(self):
-        self.ddns = Ddns(state=self.state, store=self.store, bus=self.bus, clock=SystemClock(), key=bytes(32))
+        self.ddns = Ddns(
+            state=self.state,
+            store=self.store,
+            bus=self.bus,
+            clock=SystemClock(),
+            key=bytes(32),
+            own_address=lambda: None,
+        )
         self.ddns.start()
 
     def stop(self):

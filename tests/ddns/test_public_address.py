@@ -2,14 +2,16 @@
 
 import os
 import socket
+import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
-from otppi.ddns.interface import addresses_of, ipv6_addresses
+from otppi.ddns.interface import addresses_of, ipv6_addresses, own_address
 from otppi.ddns.public_address import (
     Learnt,
     NoAnswer,
@@ -19,7 +21,7 @@ from otppi.ddns.public_address import (
     of_interface,
     read_answer,
 )
-from otppi.ddns.settings import AAAA, INTERFACE, A, PublicAddressSettings
+from otppi.ddns.settings import AAAA, INTERFACE, A, NoIpSettings, PublicAddressSettings
 from otppi.lib import https
 
 FOUR, OTHER_FOUR, SIX = ip_address("8.8.4.4"), ip_address("9.9.9.9"), ip_address("2606:4700::1111")
@@ -120,6 +122,13 @@ def test_sources_are_two_and_nobody_on_the_way_can_answer_for_them():
     assert errors["second_url"] == "must be another than the first"
 
 
+@pytest.mark.parametrize("url", ["https://[1]/", "https://[:]", "https://[::1]/ip"])
+def test_addresses_in_brackets_are_refused_as_not_all_can_be_read(url):
+    for section, name in ((PublicAddressSettings, "first_url"), (NoIpSettings, "endpoint")):
+        _, errors = section.parse({name: url})
+        assert "must be an address such as" in errors[name]
+
+
 def test_of_an_interface_the_first_address_is_taken_that_others_can_reach():
     addresses = [ip_address("192.168.0.11"), ip_address("fe80::1"), ip_address("fd00::1"), SIX, FOUR]
     assert of_interface("eth0", addresses, AAAA).address == SIX
@@ -194,3 +203,60 @@ def test_sources_are_asked_at_most_once_a_minute_for_all_records_of_a_type(clock
     settings = PublicAddressSettings(source=INTERFACE)  # what somebody has just set is not waited for
     assert address.learn(A).address == OTHER_FOUR
     assert len(sources.asked) == 6
+
+
+def test_carrier_nat_is_recognised_by_the_devices_own_address(clock):
+    sources, own = Sources(), ip_address("100.70.1.2")
+    settings = PublicAddressSettings(first_url="https://one.example", second_url="https://two.example")
+    address = PublicAddress(
+        lambda: settings,
+        clock,
+        ask=sources.ask,
+        interface_addresses=lambda _: [],
+        own_address=lambda: own,
+    )
+    assert "carrier NAT" in address.learn(A).finding
+    assert sources.asked == []
+    address.learn(AAAA)
+    assert len(sources.asked) == 2
+    own = ip_address("192.168.0.2")  # a router may hide it
+    clock.advance(60)
+    assert address.learn(A).address == FOUR
+
+
+def test_the_own_address_is_asked_of_the_system_without_a_packet():
+    address = own_address()
+    assert address is None or not address.is_unspecified
+
+
+def test_a_source_that_breaks_what_asks_it_is_asked_again(clock):
+    def ask(url, _):
+        raise ValueError(url)
+
+    settings = PublicAddressSettings()
+    address = PublicAddress(lambda: settings, clock, ask=ask, interface_addresses=lambda _: [])
+    for _ in range(2):
+        with pytest.raises(ValueError, match="icanhazip"):
+            address.learn(A)
+
+
+def test_a_source_that_drips_is_not_waited_for_longer_than_twice_its_time():
+    is_over = threading.Event()
+
+    def drip(server):
+        connection, _ = server.accept()
+        with connection, suppress(OSError):
+            connection.recv(4096)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nX: ")
+            while not is_over.wait(0.05):
+                connection.sendall(b"x")
+
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor() as hands:
+        hands.submit(drip, server)
+        url = urlsplit(f"http://127.0.0.1:{server.getsockname()[1]}/")
+        answer = hands.submit(https.ask, url, context=None, timeout_s=0.2, most_bytes=9, headers={})
+        try:
+            with pytest.raises(https.Unanswered, match="in time"):
+                answer.result(timeout=5)
+        finally:
+            is_over.set()

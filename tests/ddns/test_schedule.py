@@ -1,6 +1,7 @@
 """How often a vendor is asked: the real keeper on a clock that flies, with the real reading of each vendor's words."""
 
 import json
+from contextlib import suppress
 from itertools import count, pairwise
 
 import pytest
@@ -9,11 +10,19 @@ from otppi.ddns import nic, wire
 from otppi.ddns.keeper import Keeper
 from otppi.ddns.public_address import NoAnswer, PublicAddress
 from otppi.ddns.schedule import Standing
-from otppi.ddns.settings import DdnsRecord, DynuSettings, NoIpSettings, PublicAddressSettings
+from otppi.ddns.settings import (
+    AfraidSettings,
+    DdnsRecord,
+    Dyndns2Settings,
+    DynuSettings,
+    NoIpSettings,
+    PublicAddressSettings,
+)
 from otppi.lib.bus import Bus
-from otppi.model.errors import BadRequest, TooManyRequests
+from otppi.model.errors import BadRequest, SettingsError, TooManyRequests
 from otppi.model.events import DdnsChanged
-from otppi.services.sections import SECTIONS
+from otppi.services.sections import SECTIONS, watch_over
+from otppi.settings.fields import boolean
 from otppi.settings.store import SettingsStore
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
@@ -461,3 +470,124 @@ def test_a_mistake_in_a_vendors_part_is_waited_for_like_trouble_of_the_vendor(wo
     assert len(world.asked) == 10
     assert world.row().said.finding == "internal error; see the log"
     assert "a vendor of dynamic DNS failed" in caplog.text
+
+
+def test_the_wait_that_the_vendor_wants_is_kept_whoever_asks(world):
+    for word, wait in (("911", 30 * MINUTE), ("429", 30 * MINUTE), ("503", MINUTE), ("gibberish", MINUTE)):
+        world.file.unlink(missing_ok=True)
+        world.start()
+        world.status, world.word = WORDS[word]
+        world.live(1.0)
+        asked = len(world.asked)
+        world.clock.advance(wait - 2)
+        with pytest.raises(TooManyRequests):
+            world.keeper.update_now("otp")
+        world.clock.advance(2)
+        world.keeper.update_now("otp")
+        assert len(world.asked) == asked + 1, word
+
+
+def test_a_refused_account_is_asked_once_a_minute_however_many_records_it_has(world):
+    names = ("otp", "sms", "web")
+    for name in names:
+        world.put(name)
+    world.status, world.word = WORDS["badauth"]
+    world.live(HOUR)
+    world.asked.clear()
+    for _ in range(5):
+        for name in names:
+            with suppress(TooManyRequests):
+                world.keeper.update_now(name)
+        world.clock.advance(MINUTE)
+    assert len(world.asked) == 5
+
+
+@pytest.mark.parametrize("word", ["abuse", "nohost"])
+def test_a_try_that_reaches_nobody_does_not_end_a_stop(world, word):
+    world.status, world.word = WORDS[word]
+    world.live(HOUR)
+    world.status, world.word = WORDS["network down"]
+    found = world.keeper.update_now("otp")
+    assert (found.standing, found.next_at_s) == (Standing.STOPPED, None)
+    assert found.said.finding == "the vendor cannot be reached: it does not answer in time"
+    world.status, world.word = WORDS["good"]
+    world.live(DAY)
+    assert len(world.asked) == 2
+    assert (world.row().standing, world.row().said.word) == (Standing.STOPPED, word)
+    assert world.news() == [("otp.example.com", True)]
+
+
+def test_a_public_address_that_stays_unknown_is_told_once_and_so_is_its_end(world):
+    world.address = DOWN
+    world.live(30.0)
+    world.address = HOME
+    world.live(HOUR)
+    world.address = "100.64.1.1"
+    world.live(HOUR)
+    world.address = HOME
+    world.live(HOUR)
+    assert world.news() == [("otp.example.com", False), ("otp.example.com", True), ("otp.example.com", False)]
+    assert "carrier NAT" in world.events[1].finding
+    assert world.events[2].finding == "the public address is known again"
+
+
+def test_what_was_told_of_another_name_is_not_shown_as_that_of_this(world):
+    world.live(HOUR)
+    world.status, world.word = WORDS["nohost"]
+    world.put("otp", record_name="otp2")
+    assert (world.row().address, world.row().updated_at_s) == ("", None)
+    world.live(HOUR)
+    assert (world.row().standing, world.row().address) == (Standing.STOPPED, "")
+
+
+def test_a_record_that_is_switched_off_during_a_round_is_not_sent(world):
+    world.put("sms")
+    tell = world.update
+
+    def update(account, record, address):
+        world.store.put(DdnsRecord, "sms", {"active": False})
+        return tell(account, record, address)
+
+    world.update = update
+    world.keeper.do_due()
+    assert [host for _, host, _ in world.asked] == ["otp.example.com"]
+
+
+@pytest.mark.parametrize("word", ["good", "911", "abuse"])
+def test_power_cuts_without_a_clock_of_its_own_bring_no_question(world, word):
+    world.status, world.word = WORDS[word]
+    for cuts in range(6):
+        world.clock.wall = world.began_s - 10 * cuts  # time begins a little before the last question
+        world.start()
+        world.live(MINUTE / 2)
+    assert len(world.asked) == 1
+    world.clock.advance(2 * HOUR)
+    world.live(MINUTE)
+    assert len(world.asked) == (2 if word == "911" else 1)
+
+
+def test_a_setting_that_a_new_release_brings_along_ends_no_stop(world):
+    class Newer(NoIpSettings, key="noip", title="No-IP", reset_flag="RESET_VENDOR_NOIP"):
+        new: bool = boolean(default=False, help="New.")
+
+    values = {"active": True, "username": "toko", "password": "secret-1"}
+    of = world.keeper._fingerprint
+    assert of(NoIpSettings(**values)) == of(Newer(**values))
+    assert of(Newer(**values)) != of(Newer(**values, new=True))
+
+
+def test_two_types_of_one_name_are_refused_where_they_would_delete_each_other(world):
+    watch_over(world.store)
+    account = {"active": True, "username": "toko", "password": "secret-1"}
+    world.store.update(Dyndns2Settings, account)
+    world.store.update(AfraidSettings, account)
+    world.put("otp", type="A")
+    world.put("six", record_name="otp", type="AAAA")
+    for other, named in (({"provider": "dyndns2"}, "at this vendor"), ({"provider": "afraid"}, "tokens")):
+        for one in ("otp", "six"):
+            with pytest.raises(SettingsError, match=f"another record keeps this name.*{named}"):
+                world.store.put(DdnsRecord, one, other)
+    world.store.put(DdnsRecord, "otp", {"provider": "afraid", "token": "a"})
+    world.store.put(DdnsRecord, "six", {"provider": "afraid", "token": "b"})
+    with pytest.raises(SettingsError, match=r"another record keeps this name$"):
+        world.store.put(DdnsRecord, "six", {"type": "A"})

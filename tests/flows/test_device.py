@@ -57,8 +57,8 @@ def test_a_stick_resets_a_running_device_without_any_confirmation(gateway):
     one.gateway.store.put(Administrator, "owner", {"password": "an invented one"})
     one.gateway.store.update(WlanSettings, {"ssid": "Shop"})
     one.wait_until(lambda: ask(one, "network.trial") is not None)
-    done = ask(one, "reset.apply", flags=["RESET_WLAN", "RESET_USER", "RESET_VENDOR_NOIP"])
-    assert (done["failed"], done["without"]) == ({}, ["RESET_VENDOR_NOIP"])
+    done = ask(one, "reset.apply", flags=["RESET_WLAN", "RESET_USER", "RESET_FUTURE"])
+    assert (done["failed"], done["without"]) == ({}, ["RESET_FUTURE"])
     assert not one.gateway.store.items(Administrator)
     assert ask(one, "network.trial") is None
     wlan = next(i for i in ask(one, "network.show")["interfaces"] if i["interface"] == "wlan0")

@@ -160,6 +160,60 @@ def test_an_email_that_fails_goes_on_by_sms_and_a_blocked_number_is_passed_over(
     assert (first.json["data"]["channel"], first.json["data"]["fallback"]) == ("sms", 0)
 
 
+def test_another_subject_is_another_message(post, server):
+    one = post()
+    for subject in ("satu", "dua"):
+        assert one.call("send-email", receiver=PERSON, subject=subject, message="halo", id=1).code == "0000"
+    assert [kept.parsed["Subject"] for kept in server.messages] == ["satu", "dua"]
+
+
+def test_a_code_that_may_have_come_stays_good_though_the_next_account_refuses(post, server):
+    one = post(server.port, server.port)
+    server.on(END, Fault.CLOSED, "550 5.1.1 no such user")
+    answer = one.call("request-otp", reference="r", receiver=PERSON, message="%s")
+    assert answer.code == "1408"
+    code = plain(server.messages[0]).strip()
+    assert one.call("verify-otp", reference="r", receiver=PERSON, otp=code).code == "0000"
+
+
+def test_while_every_account_rests_the_caller_is_told_to_come_again(post, free_port):
+    one = post(free_port())
+    codes = [one.call("send-email", receiver=PERSON, message="halo") for _ in range(2)]
+    assert [answer.code for answer in codes] == ["1503", "1503"]
+    assert "nothing listens" in codes[0].json["error"]
+    assert codes[0].json["data"]["retry_after"] >= 1
+
+
+def test_a_text_that_breaks_html_is_sent_and_never_logged(post, server, caplog):
+    one = post()
+    answer = one.call("request-otp", reference="r", receiver=PERSON, message="<b>Kode</b> <![%s]")
+    assert answer.code == "0000"
+    code = re.search(r"[0-9]{10}", server.messages[0].content.decode())[0]
+    assert code not in str([record.__dict__ for record in caplog.records])
+
+
+def test_what_a_modem_has_taken_is_waited_for_and_not_given_to_the_next(post, server):
+    one = post(modems=(Sim(submit_s=2.0),))
+    answer = one.call(
+        "send-sms", receiver=PHONE, message="halo", fallback=[{"receiver": PERSON, "after_s": 1}]
+    )
+    assert (answer.code, answer.json["data"]["fallback"]) == ("0000", 0)
+    assert server.messages == []
+
+
+def test_a_code_that_a_modem_is_slow_with_goes_by_email_and_the_first_is_heard_if_that_fails(post, server):
+    one = post(modems=(Sim(submit_s=2.0),))
+    options = {"receiver": PHONE, "message": "%s", "fallback": [{"receiver": PERSON, "after_s": 1}]}
+    answer = one.call("request-otp", reference="r1", **options)
+    assert (answer.code, answer.json["data"]["fallback"]) == ("0000", 1)
+    one.wait_until(lambda: len(one.texts()) == 1)
+    server.on("RCPT", "550 5.1.1 no such user")
+    answer = one.call("request-otp", reference="r2", **options)
+    assert (answer.code, answer.json["data"]["fallback"]) == ("0000", 0)
+    assert one.texts()[1:]
+    assert len(server.messages) == 1
+
+
 @pytest.mark.parametrize(
     ("fallback", "field"),
     [
@@ -167,6 +221,8 @@ def test_an_email_that_fails_goes_on_by_sms_and_a_blocked_number_is_passed_over(
         ([{"receiver": PERSON}] * 6, "data.fallback"),
         ([{"after_s": 3}], "data.fallback[0]"),
         ([{"receiver": "nobody"}], "data.fallback[0].receiver"),
+        ([{"receiver": "a\ud800@example.com"}], "data.fallback[0].receiver"),
+        ([{"receiver": "a" * 250 + "@example.com"}], "data.fallback[0].receiver"),
         ([{"receiver": PERSON, "after_s": 0}], "data.fallback[0].after_s"),
         ([{"receiver": PERSON, "after_s": True}], "data.fallback[0].after_s"),
     ],

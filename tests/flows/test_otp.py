@@ -33,6 +33,8 @@ def test_a_code_is_sent_and_used_up_by_its_first_success(gateway):
             "reference": "12345678901234567890",
             "receiver": "081200000001",
             "date_time": 1629685778,
+            "channel": "sms",
+            "fallback": 0,
             "parts": 1,
             "expires_in": 300,
         },

@@ -22,7 +22,7 @@ def test_success_names_the_modem_and_its_answer(gateway):
     assert answer == {
         "command": "send-sms",
         "response_code": "0000",
-        "data": {"modemID": "m0", "result": "+CMGS: 0", "parts": 1},
+        "data": {"channel": "sms", "fallback": 0, "modemID": "m0", "result": "+CMGS: 0", "parts": 1},
     }
     assert one.texts() == ["Your order is ready"]
     (sms,) = one.lines["m0"].sent

@@ -261,6 +261,58 @@ def test_a_record_that_does_not_say_of_what_name_or_at_whom_is_left(old, store):
     assert (record.record_name, record.ttl, record.active) == ("d", 1, False)
 
 
+def test_names_that_two_records_would_keep_clash_and_the_rest_is_taken_over(old, store):
+    store.put(DdnsRecord, "mine", {"provider": "noip", "zone": "shop.example", "record_name": "here"})
+    documents = {
+        DDNS: [
+            name("otp", "noip", id="1"),
+            name("otp", "afraid", id="2"),
+            name("otp", "dynu", id="3", active=False),
+            name("here", "noip", id="4"),
+            name("six", "noip", id="5"),
+            name("six", "afraid", id="6", type="AAAA"),
+        ]
+    }
+    plan = old.read(content(zipped(documents)))
+    assert [(one["name"], one["reason"].partition(";")[0]) for one in plan["clashes"]] == [
+        (f"{one}.shop.example", "another record keeps this name") for one in ("otp", "here", "six")
+    ]
+    take_over(old, documents)
+    assert store.items(DdnsRecord).keys() == {"mine", "1", "3", "5"}
+    assert notes(old, documents, "clashes") == {
+        (DDNS, f"{one}.shop.example"): reason
+        for one, reason in (
+            ("otp", "another record keeps this name"),
+            ("here", "another record keeps this name"),
+            ("six", "another record keeps this name; without update tokens A and AAAA delete each other"),
+        )
+    }, "taken over once more it is the same"
+
+
+def test_records_of_one_id_are_named_and_ids_that_no_page_can_have_are_others(old, store):
+    no_id = {"id": None}
+    documents = {
+        DDNS: [
+            name("a", "noip", id="q"),
+            name("b", "noip", id="q"),
+            name("@", "noip", zone="one.example", **no_id),
+            name("@", "noip", zone="two.example", **no_id),
+            name("@", "noip", zone="two.example", **no_id),
+            name("c", "noip", id="new"),
+            name("d", "noip", id="x/y"),
+        ]
+    }
+    unclear = notes(old, documents, "unclear")
+    assert unclear == {(DDNS, "b"): "has the id of another", (DDNS, "@"): "has the id of another"}
+    take_over(old, documents)
+    records = store.items(DdnsRecord)
+    hosts = ["a.shop.example", "one.example", "two.example", "c.shop.example", "d.shop.example"]
+    assert [one.host for one in records.values()] == hosts
+    assert not [one for one in records if one == "new" or "/" in one]
+    take_over(old, documents)
+    assert store.items(DdnsRecord).keys() == records.keys()
+
+
 def test_vendors_are_asked_over_https_and_what_is_no_address_is_named(old, store):
     documents = {
         "ddns/vendor/noip.json": vendor("HTTP://dns.example.com/nic/update"),

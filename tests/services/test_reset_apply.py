@@ -26,10 +26,10 @@ A = Stick(
     device="sda1",
     filesystem="vfat 1234-ABCD",
     file_sha256="a" * 64,
-    flags=("RESET_DDNS", "RESET_SMS", "RESET_USER"),
+    flags=("RESET_FUTURE", "RESET_SMS", "RESET_USER"),
 )
 RESET = ResetOutcome(
-    sections=("Administrators", "Tokens of the admin API", "Sending SMS"), without=("RESET_DDNS",)
+    sections=("Administrators", "Tokens of the admin API", "Sending SMS"), without=("RESET_FUTURE",)
 )
 NTFS = Stick.refused("sdb1", "the stick is formatted as NTFS")
 
@@ -252,7 +252,7 @@ def test_no_power_cut_loses_a_reset_or_repeats_one_that_is_marked(state, seen, p
 def test_the_console_says_it_in_plain_words():
     assert RESET.lines() == (
         "USB stick: reset to factory values: Administrators, Tokens of the admin API, Sending SMS.",
-        "USB stick: nothing to reset for RESET_DDNS in this release.",
+        "USB stick: nothing to reset for RESET_FUTURE in this release.",
         "USB stick: take it out now.",
     )
     assert ResetOutcome(refusal="it is NTFS").lines() == ("USB stick: nothing was reset: it is NTFS.",)

@@ -49,8 +49,8 @@ def test_what_has_no_flag_stays(store):
 
 def test_a_name_from_outside_touches_nothing(store, tmp_path):
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    done = reset_flags(["RESET_DDNS", "RESET_X"], store, {})
-    assert (done.sections, done.without) == ((), ("RESET_DDNS", "RESET_X"))
+    done = reset_flags(["RESET_FUTURE", "RESET_X"], store, {})
+    assert (done.sections, done.without) == ((), ("RESET_FUTURE", "RESET_X"))
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
@@ -61,10 +61,10 @@ def test_a_section_that_is_refused_does_not_stop_the_others(store):
     store.update(ApiSettings, {"http_port": 9000})
     store.update(SmsSettings, {"country_code": "49"})
     store.guard(ApiSettings, refuse)
-    done = reset_flags(["RESET_API", "RESET_SMS", "RESET_DDNS"], store, {})
+    done = reset_flags(["RESET_API", "RESET_SMS", "RESET_FUTURE"], store, {})
     assert done.sections == ("Admin pages", "Vendor API", "Sending SMS")
     assert done.failed["REST API"] == "api: is refused"
-    assert done.done == ("RESET_DDNS", "RESET_SMS")
+    assert done.done == ("RESET_FUTURE", "RESET_SMS")
     assert store.get(SmsSettings).country_code == "62"
     assert store.get(ApiSettings).http_port == 9000
 

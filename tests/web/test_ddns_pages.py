@@ -123,7 +123,7 @@ def test_says_what_the_vendor_said_and_what_to_do(pages, owner, operator, viewer
     pages.gateway._ddns._keeper._clock = Later(pages.gateway._ddns._keeper._clock)
     assert "otp.example.com leads to 8.8.8.8 now" in operator.follow(operator.post(f"{path}/update")).visible
     page = viewer.get("/ddns")
-    assert re.search(r"otp\.example\.com up to date .* Leads to 8\.8\.8\.8 Last change ", page.visible)
+    assert re.search(r"otp\.example\.com up to date .* Leads to 8\.8\.8\.8 Last confirmed ", page.visible)
     assert "The vendor's answer good The vendor has the address" in page.visible
     assert "Update now" not in page.visible
     assert viewer.post(f"{path}/update").status == 403

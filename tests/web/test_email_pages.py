@@ -165,6 +165,15 @@ def test_an_email_by_hand_is_sent_once_and_told_apart_in_monitor_and_reports(pag
     assert "1 of 500 today" in owner.get("/email").visible
 
 
+def test_an_address_on_the_page_for_sms_is_sent_an_email(pages, owner, operator, server):
+    added(pages, owner, server)
+    form = {"number": RECEIVER, "text": "halo", "modem": "", "reference": "page-1"}
+    answer = operator.post("/send", form)
+    visible = answer.visible if answer.status == 200 else operator.follow(answer).visible
+    assert "A mail server took the message, through toko." in visible
+    assert len(server.messages) == 1
+
+
 def test_what_cannot_be_sent_by_hand_says_why(pages, owner, server):
     refused = owner.post("/email/send", {"number": "081200000001", "text": "x"})
     assert refused.status == 422

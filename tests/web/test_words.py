@@ -57,6 +57,12 @@ def test_values_are_no_text_of_the_catalogue():
         ("must have at least 10 characters", "harus memiliki sekurangnya 10 karakter"),
         ("nobody ever wrote this: 7", "nobody ever wrote this: 7"),
         ("ready: 250 2.0.0 Ok", "siap: 250 2.0.0 Ok"),
+        ("one.example.com: answers HTTP 500", "one.example.com: menjawab HTTP 500"),
+        (
+            "one.example.com: cannot be reached: its name is not known",
+            "one.example.com: tidak bisa dijangkau: namanya tidak dikenal",
+        ),
+        ("nobody ever wrote this: ready", "nobody ever wrote this: ready"),
         ("", ""),
     ],
 )

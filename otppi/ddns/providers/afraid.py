@@ -31,7 +31,7 @@ _SENTENCES = (
     (r"\bfailed authenticating\b", nic.BADAUTH),
     (r"\binvalid update url\b", _TOKEN),
     (
-        r"\bunable to locate this record\b",
+        r"\bunable to locate this record\b|\bcouldn't find any matching dns records\b",
         Outcome(
             next=Next.STOPPED,
             finding="FreeDNS does not find this name with this token, or this user name and password",
@@ -54,6 +54,11 @@ _SENTENCES = (
 
 def update(account: AfraidSettings, record: DdnsRecord, address: Address) -> Outcome:
     """See `Provider`."""
+    # A password that is wrong says nothing of names with a token, nor a token that is right of the password.
+    return replace(_update(account, record, address), stops_account=False)
+
+
+def _update(account: AfraidSettings, record: DdnsRecord, address: Address) -> Outcome:
     try:
         if record.token:
             answer = wire.ask(

@@ -9,6 +9,7 @@ from otppi.ddns.outcome import Address, Next, Outcome
 from otppi.ddns.settings import CloudflareSettings, DdnsRecord
 
 _ZONES = "/zones"
+_PENDING = "pending"  # where the domain is registered nobody knows of Cloudflare yet
 _NO_ZONE = Outcome(
     next=Next.STOPPED,
     finding="the token or key finds no such zone",
@@ -85,6 +86,7 @@ _ERRORS: Mapping[int, Outcome] = {
     9107: _LOGIN,  # Missing X-Auth-Email header
     9109: _PERMISSION,  # Invalid access token; Unauthorized to access requested resource; from location
     10000: _PERMISSION,  # Authentication error
+    10001: _LOGIN,  # Unable to authenticate request
     81053: _CNAME,  # An A, AAAA, or CNAME record with that host already exists
     81054: _CNAME,  # A CNAME record with that host already exists
     81057: nic.NOCHG,  # The record already exists
@@ -117,7 +119,18 @@ class _Api:
 
     def update(self, address: Address) -> Outcome:
         """Raises `Ended` if it did not work."""
-        zone, name_servers = self._zone()
+        zone = self._zone()
+        outcome = self._tell(str(zone["id"]), address)
+        if zone.get("status") != _PENDING or not zone.get("name_servers"):
+            return outcome
+        name_servers = wire.said(", ".join(map(str, zone["name_servers"])), self._account, self._record)
+        return replace(
+            outcome,
+            finding="the name has its address, but the domain does not lead to Cloudflare yet",
+            advice=f"Enter these name servers where the domain is registered: {name_servers}",
+        )
+
+    def _tell(self, zone: str, address: Address) -> Outcome:
         records = f"{_ZONES}/{zone}/dns_records"
         wanted = {"type": self._record.type, "name": self._record.host}
         rows = self._ask(records, query=wanted)
@@ -136,16 +149,10 @@ class _Api:
             # TTL and proxying stay as they are: whoever has changed them there wanted that.
             document = {"content": str(address)}
             self._ask(f"{records}/{rows[0]['id']}", method="PATCH", document=document)
-        if not name_servers:
-            return nic.GOOD
-        return replace(
-            nic.GOOD,
-            finding="the zone was made, and the name in it",
-            advice=f"Enter these name servers where the domain is registered: {', '.join(name_servers)}",
-        )
+        return nic.GOOD
 
-    def _zone(self) -> tuple[str, list[str]]:
-        """The id of the zone, and its name servers if it was made just now."""
+    def _zone(self) -> dict[str, Any]:
+        """Return the zone, which is made if it is not there and that is wanted."""
         account_id, name = self._account.account_id, self._record.zone.lower()
         found = self._ask(_ZONES, query={"name": name})
         if len(found) > 1:
@@ -153,14 +160,13 @@ class _Api:
             if len(found) != 1:
                 raise wire.Ended(_SEVERAL_ZONES)
         if found:
-            return str(found[0]["id"]), []
+            return dict(found[0])
         if not self._record.force_create_zone:
             raise wire.Ended(_NO_ZONE)
         if not account_id:
             raise wire.Ended(_NO_ACCOUNT_ID)
         document = {"name": name, "account": {"id": account_id}, "type": "full"}
-        made = self._ask(_ZONES, method="POST", document=document)
-        return str(made["id"]), [str(one) for one in made["name_servers"]]
+        return dict(self._ask(_ZONES, method="POST", document=document))
 
     def _ask(
         self,
@@ -184,9 +190,9 @@ class _Api:
         if found["success"]:
             return found["result"]
         first = found["errors"][0]
-        outcome = _ERRORS.get(first["code"], wire.NOT_KNOWN)
-        if outcome is wire.NOT_KNOWN and answer.status >= 500:
+        if answer.status >= 500:
             raise wire.Ended(wire.unread(answer, self._account, self._record))
+        outcome = _ERRORS.get(first["code"], _LOGIN if answer.status == 401 else wire.NOT_KNOWN)
         if first["code"] in _OF_THE_TOKEN and path == _ZONES and method == "GET":
             outcome = _LOGIN
         word = wire.said(f"{first['code']}: {first['message']}", self._account, self._record)

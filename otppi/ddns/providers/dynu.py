@@ -18,6 +18,7 @@ _CODES = {
         nic.BADAUTH,
         finding="user name or password is wrong, or the domain is not in the account",
         advice=_WHOLE_NAME,
+        stops_account=False,
     ),
     "nohost": replace(nic.NOHOST, advice=_WHOLE_NAME),
     "unknown": Outcome(
@@ -26,7 +27,7 @@ _CODES = {
         finding="the vendor does not understand what it was asked",
         advice=_WHOLE_NAME,
     ),
-    "servererror": replace(wire.OWN_TROUBLE, word="servererror", wait_s=nic.HALF_AN_HOUR_S),
+    "servererror": replace(wire.OWN_TROUBLE, word="servererror", wait_s=nic.HALF_AN_HOUR_S, is_wish=True),
 }
 
 

@@ -1,6 +1,7 @@
 """What the old product's settings of e-mail and dynamic DNS are called here, and what they mean."""
 
 import re
+import uuid
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
@@ -38,6 +39,7 @@ _DYNU_HOST, _DYNU_V2_ENDPOINT = "api.dynu.com", "https://api.dynu.com/v2"
 _LIMIT = EmailAccountSettings.declared["limit_per_day"].default
 _INTERVALS: Final = DdnsRecord.declared["every_minutes"]
 _NUMBERS: Final = re.compile(r"(\*|([0-9]{1,2})(?:-([0-9]{1,2}))?)(?:/([0-9]{1,2}))?")
+_NO_IDS: Final = frozenset({"", "new", ".", ".."})  # none that can stand in the address of a page
 _ANY_DAY: Final = frozenset({"*", "?"})
 
 _STAYS_OFF = (
@@ -173,7 +175,7 @@ def ddns_record(result: Translation, key: str, old: Mapping[str, Any]) -> tuple[
     """Return a record.
 
     Raises:
-        NotAccepted: It does not say of what name, or at whom.
+        NotAccepted: It does not say of what name, or at whom, or cannot be told from another.
     """
     name = str(old.get("recordName") or old.get("zone") or key)
     read = read_fields(result, files.DDNS, old, _RECORD, item=name).get(DdnsRecord, {})
@@ -181,7 +183,13 @@ def ddns_record(result: Translation, key: str, old: Mapping[str, Any]) -> tuple[
     if not wanted <= read.keys():
         raise NotAccepted("is of no use without its zone, name, type and provider")
     interval = _interval(result, f"{name}: cronExpression", old.get("cronExpression"))
-    return DdnsRecord, str(old.get("id") or key or name), {"active": False, **interval, **read}
+    record_id = str(old.get("id") or key)
+    if record_id in _NO_IDS or "/" in record_id:
+        # The same at each reading, so that nothing is taken over twice.
+        record_id = uuid.uuid5(uuid.NAMESPACE_DNS, f"{name} {read['zone']} {read.get('type')}").hex
+    if record_id in result.raw.get(DdnsRecord, {}):
+        raise NotAccepted("has the id of another")
+    return DdnsRecord, record_id, {"active": False, **interval, **read}
 
 
 def _interval(result: Translation, where: str, cron: object) -> Raw:

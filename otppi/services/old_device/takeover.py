@@ -18,7 +18,7 @@ from otppi.services.network_before import NETWORK_SECTIONS
 from otppi.services.old_device.files import LARGEST_BYTES, read_files
 from otppi.services.old_device.reading import Note, Raw, Translation
 from otppi.services.old_device.translation import translated
-from otppi.services.sections import refuse_bad_network
+from otppi.services.sections import refuse_bad_network, refuse_shared_hosts
 from otppi.services.whole_change import WholeChange
 from otppi.settings.fields import NotAccepted
 from otppi.settings.paths import check_item_id, dotted
@@ -149,6 +149,8 @@ class _Planner:
                     self._clash(section, called, "the account is there already, and stays as it is")
                 elif section is ModemSettings:
                     self._modem(called, raw)
+                elif section is DdnsRecord:
+                    self._record(called, raw)
                 elif section is EmailAccountSettings and self._is_taken(
                     section, called, {called, str(raw["name"])}
                 ):
@@ -180,6 +182,19 @@ class _Planner:
             self._clash(ModemSettings, name, f"another modem has the port {item.port}")
             return
         self._take(ModemSettings, modem_id, item)
+
+    def _record(self, record_id: str, raw: Raw) -> None:
+        item = self._made(DdnsRecord, record_id, record_id, raw)
+        if item is None:
+            return
+        planned = self._result.items.get(DdnsRecord, {})
+        others = {one: other for one, other in planned.items() if isinstance(other, DdnsRecord)}
+        try:
+            refuse_shared_hosts({**self._store.items(DdnsRecord), **others, record_id: item})
+        except SettingsError as error:
+            self._clash(DdnsRecord, item.host, next(iter(error.errors.values())))
+            return
+        self._take(DdnsRecord, record_id, item)
 
     def _modems(self) -> dict[str, ModemSettings]:
         planned = self._result.items.get(ModemSettings, {})
