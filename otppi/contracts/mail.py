@@ -60,6 +60,7 @@ class MailSender(Protocol):
             before_submit: Called just before the first byte of the content leaves.
 
         Raises:
+            Busy: Surely not sent; all connections of the account were in use until then.
             MailRefused: Surely not sent, and it would not be by another account.
             SendFailed: Surely not sent; the account rests if the fault is its own.
             OutcomeUnknown: The whole content went out and the server did not say what became of it.

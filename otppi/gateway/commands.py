@@ -106,8 +106,8 @@ _FALLBACK = Argument(
     name="fallback",
     help="Receivers that are tried in this order when the message does not get through to the first: a list of "
     'objects such as {"receiver": "person@example.com", "after_s": 30}. A receiver to whom it surely cannot be sent is '
-    "followed at once, one for whom it was not taken within `after_s` seconds (30 without), then. What was taken is waited "
-    "for, and only a code, or a message that lives ten minutes at most, goes on all the same. The "
+    "followed at once, one for whom it was not taken within `after_s` seconds (30 without), then. What was taken is "
+    "waited for, and only a code, or a message that lives ten minutes at most, goes on all the same. The "
     "answer says in `data.fallback` which one it was: 0 is `receiver`. A code is verified with `receiver`, whoever "
     "got it.",
     is_list=True,

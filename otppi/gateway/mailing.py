@@ -3,7 +3,6 @@
 import itertools
 import logging
 import math
-import re
 import secrets
 import time
 from collections.abc import Callable, Sequence
@@ -15,6 +14,7 @@ from otppi.gateway.policy import SmsSettings
 from otppi.lib.bus import Bus
 from otppi.lib.deadline import Deadline
 from otppi.lib.faults import fault
+from otppi.lib.masking import without_address
 from otppi.model.errors import (
     Busy,
     DeliveryError,
@@ -197,7 +197,7 @@ class Mailing:
                 replace(
                     finished,
                     outcome=Outcome.UNKNOWN if is_unknown else Outcome.FAILED,
-                    reason=_without(to, str(error)),
+                    reason=without_address(str(error), to.address),
                     duration_s=time.monotonic() - began_s,
                 )
             )
@@ -211,11 +211,6 @@ def _all_rest(accounts: Sequence[MailAccountStatus]) -> Busy:
     return Busy(
         f"no e-mail account can send now: {first.reason}", retry_after_s=max(first.rest_s, _SHORTEST_REST_S)
     )
-
-
-def _without(to: EmailAddress, reason: str) -> str:
-    """Servers like to repeat the address in what they say; reports and logs have the masked one."""
-    return re.sub(re.escape(to.address), to.masked, reason, flags=re.IGNORECASE)
 
 
 def _more_telling(one: OtpPiError | None, other: OtpPiError) -> OtpPiError:

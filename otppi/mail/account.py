@@ -5,7 +5,7 @@ import math
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -14,8 +14,8 @@ from otppi.lib.bus import Bus
 from otppi.lib.clock import Clock
 from otppi.lib.deadline import Deadline
 from otppi.mail.settings import EmailAccountSettings
-from otppi.mail.trouble import AccountTrouble
-from otppi.model.errors import OutcomeUnknown
+from otppi.mail.trouble import AccountTrouble, VerdictUnknown
+from otppi.model.errors import Busy
 from otppi.model.events import MailAccountChanged
 from otppi.model.mail import MailAccountStatus, MailState
 from otppi.work.standing import Hold, Standing
@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 _LONGEST_MOMENT_S = 300.0
 _WHILE_S = 3600.0
+_TURN_S = 1.0  # after which a connection may be free again
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,10 @@ class Account:
         """Return the account as it stands."""
         self._standing.begin()  # a rest may be over since a moment
         state, reason = self._standing.now
-        return status_of(self.id, self.settings, state, reason)
+        with self._changed:
+            is_busy = self._in_use >= self.settings.connections
+        now = status_of(self.id, self.settings, state, reason)
+        return replace(now, rest_s=self._standing.rest_s, is_busy=is_busy)
 
     def send(
         self,
@@ -94,21 +98,19 @@ class Account:
             is_test: Whether it goes out though the account rests, and ends the rest if all goes well.
 
         Raises:
+            Busy: Not sent, as all connections are in use.
             MailRefused: Not sent, and no other account would do better.
             AccountTrouble: Not sent.
-            OutcomeUnknown: The server has it and does not say what becomes of it.
+            VerdictUnknown: The server has it and does not say what becomes of it.
         """
-        if self._standing.rest_s and not is_test:
-            raise AccountTrouble(self._standing.now[1], Hold.NO)
-        try:
-            with self._turn(until):
+        self._refuse_at_rest(is_test=is_test)
+        with self._turn(until):
+            self._refuse_at_rest(is_test=is_test)  # whoever had the connection before may have met trouble
+            try:
                 self._hand_over(mail.address, content, until, before_submit)
-        except AccountTrouble as trouble:
-            self._standing.hold(trouble)
-            raise
-        except OutcomeUnknown as error:
-            self._standing.hold(AccountTrouble(str(error), Hold.MOMENT))
-            raise
+            except (AccountTrouble, VerdictUnknown) as trouble:
+                self._standing.hold(trouble)
+                raise
         if is_test:
             self._standing.end_rest()
         self._standing.went_well()
@@ -142,6 +144,10 @@ class Account:
 
         return server_of(self.settings)
 
+    def _refuse_at_rest(self, *, is_test: bool) -> None:
+        if self._standing.rest_s and not is_test:
+            raise AccountTrouble(self._standing.now[1], Hold.NO)
+
     def _hand_over(
         self, address: str, content: bytes, until: Deadline, before_submit: Callable[[], None]
     ) -> None:
@@ -164,7 +170,7 @@ class Account:
         with self._changed:
             while self._in_use >= self.settings.connections:
                 if until.expired:
-                    raise AccountTrouble("all connections of the account are in use", Hold.NO)
+                    raise Busy("all connections of the account are in use", _TURN_S)
                 self._changed.wait(min(until.remaining_s, threading.TIMEOUT_MAX))
             self._in_use += 1
         try:

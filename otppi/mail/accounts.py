@@ -110,7 +110,10 @@ class MailAccounts:
     def test(self, account_id: str, settings: EmailAccountSettings, address: str) -> None:
         """Send a short message, by an account that rests or is not active as well; success ends a rest.
 
+        It is not counted with what the account may send in a day.
+
         Raises:
+            Busy: Not sent, as all connections of the account are in use.
             SendFailed: Not sent; the server's own words are in it.
             OutcomeUnknown: The server does not say what became of it.
         """

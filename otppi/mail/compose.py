@@ -5,13 +5,13 @@ Pure: the same is made of the same, and nothing is asked of the world.
 
 import html
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from email.header import Header
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime, getaddresses
-from html.parser import HTMLParser
+from types import MappingProxyType
 
 from otppi.contracts.mail import MailRefused, OutgoingMail, Relayed, Written
 from otppi.mail.settings import EmailAccountSettings
@@ -24,11 +24,30 @@ _ELEMENTS = (
     "style|sub|sup|table|tbody|td|th|thead|title|tr|u|ul"
 )
 _TAG = re.compile(rf"<(?:!doctype\b|/?(?:{_ELEMENTS})(?:\s[^<>]*)?/?>)", re.IGNORECASE)
-_NO_TEXT = frozenset({"head", "script", "style", "title"})
-_LINES = frozenset({"blockquote", "div", "li", "ol", "table", "tr", "ul", "pre", "hr", "center"})
-_PARAGRAPHS = frozenset({"p", "h1", "h2", "h3", "h4", "h5", "h6"})
+# All that a browser does not show. Nothing here is tried twice from the same place, however odd the text is.
+_MARK = re.compile(
+    r"<!--.*?(?:-->|\Z)|<(?P<unseen>script|style|title)\b[^<>]*>.*?(?:</(?P=unseen)\b[^<>]*>|\Z)"
+    r"|<(?P<name>/?[a-z][a-z0-9]*+)(?P<rest>[^<>]*)>|<[!?][^<>]*>",
+    re.IGNORECASE,
+)
+_LINK = re.compile(r""" href ?= ?("[^"]*"|'[^']*'|[^ "']+)""", re.IGNORECASE)
+# With its end, so that "&copy=" in a link is none; of longer numbers there are no letters.
+_ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#x[0-9a-f]{1,6}|[a-z][a-z0-9]{1,30});", re.IGNORECASE)
+_EDGE = "\f"  # ends the line, if there is anything in it; a page has no other after its blanks were made one
+_LINES = ("blockquote", "center", "div", "hr", "ol", "pre", "table", "tr", "ul")
+_PARAGRAPHS = ("p", "h1", "h2", "h3", "h4", "h5", "h6")
+# What stands for a tag in a text; nothing for others.
+_INSTEAD: Mapping[str, str] = MappingProxyType(
+    {
+        **{slash + name: _EDGE for name in _LINES for slash in ("", "/")},
+        **{slash + name: "\n\n" for name in _PARAGRAPHS for slash in ("", "/")},
+        **{"br": "\n", "li": f"{_EDGE}- ", "/li": _EDGE, "/td": " ", "/th": " "},
+    }
+)
 
-_ANY_LINE_END = re.compile(rb"\r\n|\r|\n")
+_BARE_LINE_END = re.compile(rb"\r(?!\n)|(?<!\r)\n")
+_OVERLONG = re.compile(rb"[^\r\n]{%d}" % (_LONGEST_LINE + 1))
+_LATER_OVERLONG = re.compile(rb"\n" + _OVERLONG.pattern)  # begins with a fixed byte, so it is found quickly
 _FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:")
 _NAMED_ADDRESS = re.compile(rb"(.*?)<[^<>]*>\s*", re.DOTALL)
 # What has another value here, what receivers are not to see, and a signature that no longer fits.
@@ -79,12 +98,12 @@ def mended(content: bytes) -> bytes:
     Raises:
         MailRefused: A line is longer than servers take.
     """
-    lines = _ANY_LINE_END.split(content)
-    if any(len(line) > _LONGEST_LINE for line in lines):
+    # Never a list of the lines: of short ones it takes thirty times the memory of the message.
+    if _BARE_LINE_END.search(content):
+        content = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
+    if _OVERLONG.match(content) or _LATER_OVERLONG.search(content):
         raise MailRefused(f"a line of the message is longer than {_LONGEST_LINE} bytes")
-    if lines[-1]:
-        lines.append(b"")
-    return b"\r\n".join(lines)
+    return content if not content or content.endswith(b"\r\n") else content + b"\r\n"
 
 
 def _written(
@@ -109,7 +128,7 @@ def _written(
     message.set_content(_plain(text) if is_html else text)
     message.add_alternative(text if is_html else _page(text), subtype="html")
     message.set_boundary(f"={mail.message_id}")  # which nobody who writes a text can know
-    return "\r\n".join([*head, ""]).encode() + bytes(message)
+    return "\r\n".join([*head, ""]).encode(errors="replace") + bytes(message)
 
 
 def _id_line(message_id: str, domain: str) -> str:
@@ -159,57 +178,37 @@ def _page(text: str) -> str:
 
 
 def _plain(page: str) -> str:
-    reader = _Reader()
-    reader.feed(page)
-    reader.close()
-    return reader.text
+    """Return what a person reads of a page who has no browser.
+
+    Any text may be given for a page, by whoever may send; so this never fails, and takes no longer than its length asks
+    for.
+    """
+    page = " ".join(page.split())
+    parts, link, read_to = [], "", 0
+    for mark in _MARK.finditer(page):
+        parts.append(page[read_to : mark.start()])
+        read_to = mark.end()
+        name = (mark["name"] or "").lower()
+        if name == "a":
+            found = _LINK.search(mark["rest"])
+            link = found[1].strip("\"'") if found else ""
+        elif name == "/a" and link:
+            if not parts[-1].endswith(link):
+                parts.append(f" ({link})")
+            link = ""
+        else:
+            parts.append(_INSTEAD.get(name, ""))
+    parts.append(page[read_to:])
+    lines: list[str] = []
+    for piece in "".join(parts).split("\n"):
+        filled = (" ".join(_decoded(line).split()) for line in piece.split(_EDGE))
+        lines += [line for line in filled if line] or [""]
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip() + "\n"
 
 
-class _Reader(HTMLParser):
-    """Reads a page as a person does who has no browser."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._parts: list[str] = []
-        self._unseen = 0  # how many elements without a text are open
-        self._link = ""
-
-    @property
-    def text(self) -> str:
-        lines = [" ".join(line.split()) for line in "".join(self._parts).split("\n")]
-        return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip() + "\n"
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag in _NO_TEXT:
-            self._unseen += 1
-        elif tag == "a":
-            self._link = dict(attrs).get("href") or ""
-        self._break(tag)
-        if tag == "li":
-            self._parts.append("- ")
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag in _NO_TEXT:
-            self._unseen = max(0, self._unseen - 1)
-        elif tag == "a" and self._link:
-            if not "".join(self._parts[-1:]).endswith(self._link):
-                self._parts.append(f" ({self._link})")
-            self._link = ""
-        elif tag in ("td", "th"):
-            self._parts.append(" ")
-        self._break(tag)
-
-    def handle_data(self, data: str) -> None:
-        if not self._unseen:
-            self._parts.append(" ".join(data.split("\n")))
-
-    def _break(self, tag: str) -> None:
-        if tag == "br":
-            self._parts.append("\n")
-        elif tag in _PARAGRAPHS:
-            self._parts.append("\n\n")
-        elif tag in _LINES and not "".join(self._parts[-1:]).endswith("\n"):
-            self._parts.append("\n")
+def _decoded(text: str) -> str:
+    """Return a text with the letters that its entities stand for."""
+    return _ENTITY.sub(lambda found: html.unescape(found[0]), text)
 
 
 def _relayed(body: Relayed, message_id: str, account: EmailAccountSettings, at: datetime) -> bytes:

@@ -16,8 +16,7 @@ from dataclasses import dataclass, field
 from otppi.contracts.mail import MailRefused
 from otppi.lib.deadline import Deadline
 from otppi.mail.settings import PLAIN, SSL, STARTTLS, EmailAccountSettings
-from otppi.mail.trouble import NOT_NOW, AccountTrouble, Stage, told, trouble_of
-from otppi.model.errors import OutcomeUnknown
+from otppi.mail.trouble import NOT_NOW, AccountTrouble, Stage, VerdictUnknown, told, trouble_of
 from otppi.work.standing import Hold
 
 OPPORTUNISTIC = "opportunistic"  # as `security`: STARTTLS where the server offers it
@@ -126,7 +125,7 @@ class Connection:
             ConnectionWasDead: Not sent; a new connection may do better.
             MailRefused: Not sent, and no other account would do better.
             AccountTrouble: Not sent.
-            OutcomeUnknown: The server had all of it when it fell silent or hung up.
+            VerdictUnknown: It may have been sent.
         """
         if not (_PATH.fullmatch(sender) and _PATH.fullmatch(receiver)):
             raise MailRefused("the address is none that a server can be told")
@@ -148,7 +147,7 @@ class Connection:
             self._judge(Stage.CONTENT, verdict, receiver)
         except _Gone as error:
             smtp.close()
-            raise OutcomeUnknown(f"the server did not say what became of the message: {error}") from None
+            raise VerdictUnknown(str(error), error.hold) from None
         self._is_clean = True
 
     def close(self) -> None:
@@ -199,7 +198,7 @@ class Connection:
             self._judge(Stage.LOGIN, smtp.docmd(user64), wanted=_CHALLENGE)
             self._judge(Stage.LOGIN, smtp.docmd(password64))
         elif offered:
-            ways = told(" ".join(offered).encode(), {})
+            ways = told(" ".join(offered).encode())
             raise AccountTrouble(f"the server takes no password, only {ways}", Hold.PERSON)
         else:
             reason = "the server takes no login here; choose another encryption or port, or no authentication"
@@ -315,7 +314,7 @@ class _Smtp(smtplib.SMTP):
 
     def getreply(self) -> tuple[int, bytes]:
         """Return the code and, in lines, all words of one reply."""
-        end = self.until.within(self.patience_s)
+        end = self._will_wait()
         lines: list[bytes] = []
         while len(lines) < _MOST_LINES:
             line = self._line(end)
@@ -354,9 +353,11 @@ class _Smtp(smtplib.SMTP):
         line, self._received = self._received[:length], self._received[length:]
         return line
 
-    def _will_wait(self) -> None:
+    def _will_wait(self) -> Deadline:
         self._waits_since_s = self.until.clock.boot_s()
-        self._socket.settimeout(max(self.until.within(self.patience_s).remaining_s, _SHORTEST_WAIT_S))
+        end = self.until.within(self.patience_s)
+        self._socket.settimeout(max(end.remaining_s, _SHORTEST_WAIT_S))
+        return end
 
     def _gone(self, error: OSError) -> _Gone:
         waited_s = self.until.clock.boot_s() - self._waits_since_s

@@ -9,7 +9,7 @@ import ssl
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import cached_property
-from ipaddress import IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import TYPE_CHECKING
 
 from otppi.contracts.mail import MailRefused, OutgoingMail, Relayed
@@ -26,10 +26,12 @@ if TYPE_CHECKING:
     from otppi.mail.connection import Connection
 
 _PORT = 25
-_MOST_PLACES = 8  # addresses that are tried for one message
+_MOST_PLACES = 8  # addresses that are tried for one message, and servers whose addresses are looked up
 _LOOK_UP_S = 10.0
 _PATIENCE_S = 20.0
 _FOR_GOOD = 500
+# Of the internet once, and of whichever network on the way has them now (RFC 3879; RFC 7526).
+_GIVEN_UP = (IPv6Network("fec0::/10"), IPv4Network("192.88.99.0/24"))
 _NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052, 2.1
 
 
@@ -39,7 +41,7 @@ def is_public(address: str) -> bool:
     if isinstance(ip, IPv6Address):
         # What an address of IPv6 leads to that holds one of IPv4.
         ip = ip.ipv4_mapped or ip.sixtofour or (ip_address(int(ip) & 0xFFFFFFFF) if ip in _NAT64 else ip)
-    return ip.is_global and not (ip.is_multicast or ip.is_reserved)
+    return ip.is_global and not (ip.is_multicast or ip.is_reserved or any(ip in one for one in _GIVEN_UP))
 
 
 class Direct:
@@ -117,6 +119,8 @@ class Direct:
         try:
             return Connection(server(OPPORTUNISTIC), until)
         except NotEncrypted:
+            if until.expired:
+                raise
             return Connection(server(PLAIN), until)
 
     def _places(self, domain: str, until: Deadline) -> Iterator[str]:
@@ -129,7 +133,7 @@ class Direct:
         _refuse_literal(domain)
         unknown: SendFailed | None = None
         are_none, are_near = True, False
-        for host in self._servers(domain, until):
+        for host in self._servers(domain, until)[:_MOST_PLACES]:
             # Servers look less kindly upon a sender by IPv6.
             for kind in ("A", "AAAA"):
                 try:
@@ -168,16 +172,19 @@ class Direct:
         import dns.name
         import dns.resolver
 
+        unknown = SendFailed("the servers of the domain cannot be looked up now")
+        if until.expired:
+            raise unknown
         try:
             # With its final dot it is never looked for in the device's own domain.
             whole = dns.name.from_text(name)
             resolver = self._resolver or dns.resolver.Resolver()
-            lifetime_s = min(_LOOK_UP_S, max(0.1, until.remaining_s))
+            lifetime_s = min(_LOOK_UP_S, until.remaining_s)
             answer = resolver.resolve(whole, kind, lifetime=lifetime_s, raise_on_no_answer=False)
         except (dns.resolver.NXDOMAIN, dns.name.LabelTooLong, dns.name.EmptyLabel, dns.name.NameTooLong):
             return None
         except (dns.exception.DNSException, OSError):
-            raise SendFailed("the servers of the domain cannot be looked up now") from None
+            raise unknown from None
         return [record.to_text() for record in answer]
 
     @cached_property

@@ -1,13 +1,13 @@
 """Why a server did not take an e-mail, and what follows for the account."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
 from otppi.contracts.mail import MailRefused
-from otppi.lib.masking import masked_address
-from otppi.model.errors import SendFailed
+from otppi.lib.masking import without_address
+from otppi.model.errors import OutcomeUnknown, SendFailed
 from otppi.work.standing import Hold
 
 NOT_NOW = 421  # the server closes the connection
@@ -24,6 +24,15 @@ class AccountTrouble(SendFailed):
         super().__init__(reason)
         self.hold = hold
         self.reply_code = reply_code
+
+
+class VerdictUnknown(OutcomeUnknown):
+    """The server had all of an e-mail when it fell silent or hung up."""
+
+    def __init__(self, why: str, hold: Hold) -> None:
+        """Take which of both, and what follows."""
+        super().__init__(f"the server did not say what became of the message: {why}")
+        self.hold = hold
 
 
 class Stage(Enum):
@@ -91,9 +100,19 @@ _KNOWN: Sequence[_Known] = (
     # RFC 4954, 6; getgrav and others see it where no login was set
     _known(r"^530 ", "the server wants a user name and a password, or encryption first", Hold.PERSON),
     # Gmail, support.google.com/a/answer/3726730: "450 4.2.1 Peak SMTP relay limit exceeded for customer"
-    _known(r"\b(relay|sending|sender|rate|hourly|message) (limit|quota)", Stage.SENDER.value, Hold.MOMENT),
+    # (again not the receiver's own limit, of class 2)
+    _known(
+        r"\brelay (limit|quota)|^\d+ (?!\d\.2\.).*\b(sending|sender|rate|hourly|message) (limit|quota)",
+        Stage.SENDER.value,
+        Hold.MOMENT,
+    ),
     # Postfix and Exim, each in several forms: somebody who has not logged in may not send to strangers
     _known(r"\brelay(ing)?\b.*\b(denied|not permitted|prohibited)\b", Stage.SENDER.value, Hold.MOMENT),
+    _known(
+        r"\b(authenticat(e|ion)\b.*\b(required|first)|not (authenticated|logged in))\b",
+        Stage.SENDER.value,
+        Hold.MOMENT,
+    ),
 )
 
 # RFC 3463: what the parts of 5.7.1 mean.
@@ -116,10 +135,9 @@ def trouble_of(
         receiver: Whose address is masked where the server repeats it.
         secrets: What the server must not be quoted with.
     """
-    hidden = {receiver: masked_address(receiver)} | dict.fromkeys(secrets, _HIDDEN)
-    said = f"{code} {told(reply, hidden)}".rstrip()
+    said = f"{code} {told(reply, secrets, receiver)}".rstrip()
     # Whoever chooses a receiver must not choose what is read here.
-    words = told(reply, {receiver: "", receiver.rpartition("@")[2]: ""})
+    words = told(reply, [receiver.rpartition("@")[2]], receiver)
     for known in _KNOWN:
         if known.words.search(f"{code} {words}"):
             return AccountTrouble(f"{known.finding}: {said}", known.hold, code)
@@ -128,26 +146,30 @@ def trouble_of(
     return MailRefused(reason) if hold is None else AccountTrouble(reason, hold, code)
 
 
-def told(reply: bytes, hidden: Mapping[str, str]) -> str:
+def told(reply: bytes, secrets: Sequence[str] = (), receiver: str = "") -> str:
     """Return what a server said on one line of printable letters, not longer than a person reads.
 
     Args:
         reply: All that came after the code, in lines.
-        hidden: What must not show, and what stands in its place.
+        secrets: What must not show.
+        receiver: Whose address is masked.
     """
     lines = reply.decode("utf-8", "replace").splitlines()
     # Each line of a reply repeats the enhanced code.
     first, rest = lines[:1], [_CODE.sub("", line) for line in lines[1:]]
     words = " ".join(" ".join([*first, *rest]).split())
-    for secret, instead in hidden.items():
-        if secret:
-            template = instead.replace("\\", r"\\")
-            words = re.sub(re.escape(secret), template, words, flags=re.IGNORECASE)
+    for secret in filter(None, secrets):
+        words = re.sub(re.escape(secret), _HIDDEN, words, flags=re.IGNORECASE)
+    if receiver:
+        words = without_address(words, receiver)
     return "".join(letter for letter in words if letter.isprintable())[:_LONGEST_WORDS]
 
 
 def _hold(stage: Stage, code: int, words: str) -> Hold | None:
-    """Return what follows for the account; None if no other account would be of use."""
+    """Return what follows for the account; None if no other account would be of use.
+
+    Whoever chooses a receiver or a content must not make an account rest by it, and then the next one.
+    """
     found = _CODE.match(words)
     subject, detail = (int(found[1]), int(found[2])) if found else (0, 0)
     is_for_good = code >= 500
@@ -162,8 +184,10 @@ def _hold(stage: Stage, code: int, words: str) -> Hold | None:
     if not is_for_good:
         is_of_server = stage is Stage.CONTENT and subject not in (_ADDRESS, _MAILBOX)
         return Hold.MOMENT if is_of_server else Hold.NO
-    if subject == _POLICY or code in _NOT_UNDERSTOOD:
-        return Hold.MOMENT
+    if subject == _POLICY:
+        return Hold.NO  # of receiver, content or sender: another server may see it otherwise
     if stage is Stage.RECEIVER or subject in (_ADDRESS, _MAILBOX, _MEDIA):
         return None
+    if code in _NOT_UNDERSTOOD:
+        return Hold.MOMENT
     return Hold.NO  # the content, in words that are not known: another server may see it otherwise

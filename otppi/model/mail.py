@@ -28,6 +28,7 @@ class MailAccountStatus:
     reason: str = ""  # the server's own words where it said any
     quota: Quota = NO_QUOTA  # in messages
     rest_s: float = 0.0  # for how long it is not tried; 0 if it may be
+    is_busy: bool = False  # all its connections are in use
 
     @property
     def counted_as(self) -> str:

@@ -27,7 +27,7 @@ class Arrival:
 class Origin:
     """Who asks, and through which door."""
 
-    door: str  # "rest", "vendor", "cli", "admin", or the name of a broker
+    door: str  # "rest", "vendor", "smtp", "cli", "admin", or the name of a broker
     user: str  # the API user, or the topic
     address: str = ""
     arrival: Arrival | None = None  # of what comes from a broker

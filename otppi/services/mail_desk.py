@@ -11,7 +11,7 @@ from otppi.mail.accounts import MailAccounts
 from otppi.mail.presets import PRESETS
 from otppi.mail.settings import ADDRESS, EmailAccountSettings
 from otppi.model.checks import Check, Level
-from otppi.model.errors import BadRequest, DeliveryError
+from otppi.model.errors import BadRequest, Busy, DeliveryError
 from otppi.model.mail import MailState
 from otppi.settings.store import SettingsStore
 
@@ -81,7 +81,7 @@ class MailDesk:
         reason = ""
         try:
             self._accounts.test(account_id, settings, address)
-        except DeliveryError as error:
+        except (Busy, DeliveryError) as error:
             reason = str(error)
         return {"sent": not reason, "reason": reason, "seconds": round(time.monotonic() - began_s, 2)}
 

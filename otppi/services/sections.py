@@ -175,7 +175,9 @@ def refuse_shared_hosts(records: Mapping[str, ddns.DdnsRecord]) -> None:
                     reason = "another record keeps this name, and at this vendor A and AAAA delete each other"
                     raise SettingsError({f"ddns.{record_id}.type": reason})
                 if one.provider == ddns.AFRAID and not one.token:
-                    reason = "another record keeps this name; without update tokens A and AAAA delete each other"
+                    reason = (
+                        "another record keeps this name; without update tokens A and AAAA delete each other"
+                    )
                     raise SettingsError({f"ddns.{record_id}.type": reason})
         others.append(record)
 

@@ -1,13 +1,12 @@
 """The local SMTP server, kept as the settings say."""
 
 import logging
-import ssl
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from otppi.gateway.accounts import ApiAccounts
+from otppi.gateway.accounts import ApiAccounts, ApiUser
 from otppi.gateway.policy import SmsSettings
 from otppi.lib.bus import Bus
 from otppi.lib.clock import Clock
@@ -115,7 +114,10 @@ class SmtpServer:
         return {"smtp.show": self.show}
 
     def show(self) -> dict[str, Any]:
-        """Return whether the local SMTP server listens, what keeps it from that, and what it took since the start."""
+        """Return whether the local SMTP server listens, what keeps it from that, and what it took since the start.
+
+        Also what whoever sets up a program has to know of its settings.
+        """
         settings, running = self._store.get(SubmissionSettings), self._running
         return {
             "active": settings.active,
@@ -126,6 +128,8 @@ class SmtpServer:
             "connections": running[1].connections if running else 0,
             "accepted": self._tally.accepted,
             "refused": self._tally.refused,
+            "delivery": settings.delivery,
+            "requires_tls": settings.require_tls,
         }
 
     def checks(self) -> Iterable[Check]:
@@ -160,8 +164,10 @@ class SmtpServer:
         if plan is not None and self._running is None:
             try:
                 self._running = (plan, self._opened(plan))
-            except (PortUnavailable, ssl.SSLError) as error:
+            except PortUnavailable as error:
                 problem = str(error)
+            except OSError as error:  # `ssl.SSLError` is one
+                problem = f"the certificate cannot be used: {error}"
         if problem and problem != self._problem:
             log.error("cannot listen", extra={"fields": {"door": "smtp", "reason": problem}})
         self._problem = problem
@@ -192,6 +198,7 @@ class SmtpServer:
         desk = Desk(
             plan.terms,
             log_in=self._accounts.check,
+            stored_hash=self._stored_hash,
             relay=self._relay,
             clock=self._clock,
             tally=self._tally,
@@ -201,6 +208,10 @@ class SmtpServer:
         server.start()
         log.info("listening", extra={"fields": {"door": "smtp", "host": plan.host, "port": server.port}})
         return server
+
+    def _stored_hash(self, user: str) -> str:
+        account = self._store.items(ApiUser).get(user)
+        return account.password if account is not None and account.active and not account.blocked else ""
 
     def _retire(self) -> None:
         """Give the port back; messages in hand end on a thread of their own."""

@@ -17,7 +17,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session, TLSSetupException
 from otppi.contracts.mail import Relayed
 from otppi.gateway.commands import EMAIL
 from otppi.lib.faults import fault
-from otppi.model.errors import TooManyRequests
+from otppi.model.errors import OtpPiError, TooManyRequests
 from otppi.model.requests import Origin
 from otppi.submission import replies
 from otppi.submission.desk import Desk
@@ -48,6 +48,7 @@ class Conversation(SMTP):
         self._desk = desk
         self._is_handing_on = False
         self._wrong_logins = 0
+        self._stored_hash = ""  # of who logged in, at that time
         self._login_timer: asyncio.TimerHandle | None = None
         # aiosmtpd shares one table among all connections and lets it grow with each EHLO.
         self.command_size_limits = defaultdict(lambda: _LONGEST_COMMAND)
@@ -82,6 +83,11 @@ class Conversation(SMTP):
             self._login_timer.cancel()
         super().connection_lost(error)
 
+    @property
+    def is_stranger(self) -> bool:
+        """See `Caller`."""
+        return self._user is None
+
     def dismiss(self, reply: str) -> None:
         """See `Caller`."""
         if not self._is_handing_on:
@@ -108,7 +114,7 @@ class Conversation(SMTP):
         self.loop.call_later(_GOODBYE_S, self.abort)
 
     def _let_go_of_stranger(self) -> None:
-        if self.session is None or not self.session.authenticated:
+        if self.is_stranger:
             self._hang_up(replies.LOGIN_TOO_LATE)
 
     def _timeout_cb(self) -> None:
@@ -139,7 +145,10 @@ class Conversation(SMTP):
     async def smtp_AUTH(self, arg: str | None) -> None:
         """Let an API user log in; whoever tries too often has to call again."""
         mechanism, space, rest = (arg or "").partition(" ")
-        await super().smtp_AUTH(mechanism.upper() + space + rest)
+        try:
+            await super().smtp_AUTH(mechanism.upper() + space + rest)
+        except ValueError:  # of `StreamReader.readline`
+            await self.push(replies.AUTH_TOO_LONG)
         if self._user is None:
             self._wrong_logins += 1
             if self._wrong_logins >= _MOST_WRONG_LOGINS:
@@ -161,12 +170,13 @@ class Conversation(SMTP):
         except UnicodeDecodeError:
             return AuthResult(success=False, handled=False)
         self._reset_timeout(_LONGEST_ANSWER_S)
-        error = await self._desk.log_in(user, clear, self.address)
+        found = await self._desk.log_in(user, clear, self.address)
         self._reset_timeout()
-        if isinstance(error, TooManyRequests):
-            return AuthResult(success=False, handled=False, message=replies.too_many_guesses(error))
-        if error is not None:
+        if isinstance(found, TooManyRequests):
+            return AuthResult(success=False, handled=False, message=replies.too_many_guesses(found))
+        if isinstance(found, OtpPiError):
             return AuthResult(success=False, handled=False)
+        self._stored_hash = found
         return AuthResult(success=True, auth_data=user)
 
     @property
@@ -212,7 +222,7 @@ class Conversation(SMTP):
     ) -> str:
         """Take the one receiver, so that each has an outcome of its own; called by aiosmtpd.
 
-        RFC 5321, 4.5.3.1.10: a client gives the others a turn of their own.
+        RFC 5321, 4.5.3.1.10: a mail server gives the others a turn of their own. Most other programs do not.
         """
         if envelope.rcpt_tos:
             return replies.ONE_RECEIVER
@@ -234,12 +244,15 @@ class Conversation(SMTP):
         if envelope is None or not envelope.rcpt_tos or arg:
             await self.push("501 5.5.4 Syntax: DATA" if arg else "503 5.5.1 first MAIL and RCPT")
             return
-        reply = self._desk.take(user or "")
+        reply = self._desk.take(user or "", self._stored_hash)
         if not reply:
             reply = await self._content_taken(user or "", envelope)
         self._desk.tally.count(reply)
         self.envelope = self._create_envelope()
         self._reset_timeout()
+        if reply == replies.LOGIN_OVER:
+            self._hang_up(reply)
+            return
         await self.push(reply)
         if self._desk.is_closing:
             self._hang_up(replies.GOODBYE)

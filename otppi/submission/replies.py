@@ -13,11 +13,13 @@ from otppi.model.errors import BadRequest, OtpPiError, OutcomeUnknown
 AUTH_FIRST: Final = "530 5.7.0 Authentication required"
 BAD_ADDRESS: Final = "553 5.1.3 this is not an e-mail address that is served here"
 BARE_LINE_END: Final = "550 5.5.2 lines must end with CR LF, both of them and nothing else (RFC 5321, 2.3.8)"
+AUTH_TOO_LONG: Final = "500 5.5.6 the line is too long"  # RFC 4954, 4
 BUSY: Final = "451 4.3.2 too many messages are in hand, try again in a moment"
 FAULT: Final = "451 4.3.0 a fault of this server, try again later"
 FULL: Final = "421 4.3.2 too many connections, try again in a moment"
 GOODBYE: Final = "421 4.3.2 the server stops, try again in a moment"
 LINE_TOO_LONG: Final = "554 5.6.0 a line is longer than 1000 octets (RFC 5321, 4.5.3.1.6)"
+LOGIN_OVER: Final = "421 4.7.0 the account was switched off or has another password, log in again"
 LOGIN_TOO_LATE: Final = "421 4.7.0 log in sooner"
 NO_VRFY: Final = "502 5.5.1 addresses are told to nobody"
 ONE_RECEIVER: Final = "452 4.5.3 one receiver at a time"

@@ -11,12 +11,13 @@ import ssl
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from otppi.lib.threads import died
 from otppi.submission import replies
 from otppi.submission.desk import Desk
-from otppi.wsgi.server import listening
+from otppi.wsgi.server import PortUnavailable, listening
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +45,7 @@ class SubmissionServer:
         self._desk = desk
         self._tls = tls
         self._began = threading.Event()
+        self._failure: OSError | None = None  # that kept it from listening
         self._stopping = False
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop
@@ -70,10 +72,15 @@ class SubmissionServer:
 
         self._listener = listening(self._host, self.port, _BACKLOG)
         self.port = self._listener.getsockname()[1]
-        serve = self._serve(lambda: Conversation(self._desk, self._tls))
-        self._thread = threading.Thread(target=asyncio.run, args=(serve,), name="smtp", daemon=True)
+        conversation = partial(Conversation, self._desk, self._tls)
+        self._thread = threading.Thread(target=self._run, args=(conversation,), name="smtp", daemon=True)
         self._thread.start()
         self._began.wait()
+        if self._failure is not None:
+            self._stopping = True
+            self._thread.join()
+            self._listener.close()
+            raise PortUnavailable(self._host, self.port, self._failure)
 
     def stop_listening(self) -> None:
         """Give the port back and say goodbye to all but those whose message is being handed on."""
@@ -95,6 +102,17 @@ class SubmissionServer:
             log.warning("messages were cut off", extra={"fields": {"server": "smtp"}})
         self._loop.call_soon_threadsafe(self._over.set)
         self._thread.join()
+
+    def _run(self, conversation: Callable[[], asyncio.Protocol]) -> None:
+        try:
+            with asyncio.Runner() as runner:
+                runner.run(self._serve(conversation))
+        except OSError as error:
+            if self._began.is_set():
+                raise
+            self._failure = error  # too many files are open
+        finally:
+            self._began.set()
 
     async def _serve(self, conversation: Callable[[], asyncio.Protocol]) -> None:
         self._loop = asyncio.get_running_loop()

@@ -1,5 +1,7 @@
 """What an owner sets for the local SMTP server."""
 
+from ipaddress import ip_address
+
 from otppi.settings.fields import boolean, choice, integer, text
 from otppi.settings.section import Section
 
@@ -46,7 +48,8 @@ class SubmissionSettings(Section, key="smtp", title="Local SMTP server", reset_f
         {ACCOUNTS: "by the e-mail accounts", DIRECTLY: "straight to the server of the receiver"},
         default=ACCOUNTS,
         help="Mail that comes straight from a small device is often refused or put away as spam: its address has no "
-        "good name and many internet providers close port 25. The accounts are the better way.",
+        "good name and many internet providers close port 25. It may go unencrypted, and no certificate is checked. "
+        "The accounts are the better way.",
         title="How mail goes on",
     )
     max_message_kb: int = integer(
@@ -61,6 +64,15 @@ class SubmissionSettings(Section, key="smtp", title="Local SMTP server", reset_f
         default=120,
         minimum=1,
         maximum=10_000,
-        help="Messages from one API user in a minute; more are refused for the moment.",
+        help="Messages from one API user in a minute; more are refused for the moment. They count in the daily limits "
+        "of the e-mail accounts, which codes by e-mail need as well.",
         title="Messages in a minute",
     )
+
+    def check(self) -> dict[str, str]:
+        """See `Section`."""
+        try:
+            ip_address(self.server_address)
+        except ValueError:
+            return {"server_address": "must be an IP address"}
+        return {}

@@ -9,6 +9,7 @@ from otppi.model.requests import Origin
 from otppi.model.results import MailReceipt
 
 LogIn = Callable[[str, str, str], None]
+StoredHash = Callable[[str], str]
 Relay = Callable[[Origin, Relayed, str], MailReceipt]
 
 

@@ -44,7 +44,7 @@ _ADVICE: Final = (
         ),
     ),
     (
-        r"begin to encrypt|ssl|tls",
+        r"begin to encrypt|ssl|tls|another encryption or port",
         N_("Port and encryption do not fit together: 587 goes with STARTTLS and 465 with SSL on connect."),
     ),
     (r"app password", N_("Make an app password, enter it as the password of the account, and send a test.")),
@@ -57,7 +57,7 @@ _ADVICE: Final = (
         N_("Check how the host is written, and whether the device has internet."),
     ),
     (
-        r"cannot be reached|connection refused|timed out|unreachable|no route|hung up|says nothing",
+        r"cannot be reached|connection refused|timed out|answer in time|unreachable|no route|hung up|says nothing",
         N_(
             "Check host and port, and whether the device has internet. Many internet providers close port 25; 587 and "
             "465 are open nearly everywhere."
@@ -68,7 +68,7 @@ _ADVICE: Final = (
         N_("The server does not take mail for this receiver or from this sender: check both addresses."),
     ),
     (
-        r"\b4[25]\d\b",
+        r"\b4[25]\d\b|are in use",
         N_("The server is busy or wants to wait. Try it again in a few minutes."),
     ),
 )

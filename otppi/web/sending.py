@@ -60,7 +60,7 @@ _OF_EMAIL: Mapping[str, tuple[str, str]] = MappingProxyType(
             ),
         ),
         "1503": (
-            N_("The accounts are too busy. The message was not sent."),
+            N_("No e-mail account can send now. The message was not sent."),
             N_("Wait a moment, then send it again."),
         ),
     }
@@ -116,7 +116,7 @@ def outcome(visit: Visit, answer: Mapping[str, Any]) -> Outcome:
 
 def outcome_of_email(visit: Visit, answer: Mapping[str, Any]) -> Outcome:
     """Explain an answer of the gateway about an e-mail."""
-    words, reason, title = visit.words, str(answer.get("error", "")), ""
+    reason, title = str(answer.get("error", "")), ""
     if answer["response_code"] == SUCCESS:
         title = _sent(visit, answer["data"])
     refused = (N_("The message was refused. It was not sent."), mail_words.advice(reason))

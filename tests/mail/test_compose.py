@@ -2,6 +2,8 @@
 
 import email
 import email.policy
+import time
+import tracemalloc
 from datetime import datetime, timedelta, timezone
 from email.header import decode_header, make_header
 from email.utils import parseaddr
@@ -71,6 +73,61 @@ def test_a_page_goes_out_as_it_is_and_as_the_text_in_it():
     (_, _, text), (_, _, kept) = parts(written(page))
     assert kept.rstrip("\n") == page
     assert text == "Toko\n\nKode: 123456\n\n- satu\n- dua\na\nb lihat (https://example.com/x) & selesai\n"
+
+
+@pytest.mark.parametrize(
+    ("page", "text"),
+    [
+        ("<div>a</div>\n<div>b</div><table><tr><td>c</td><td>d</td></tr></table>", "a\nb\nc d"),
+        ("<b>Kode</b> <![123456]", "Kode <![123456]"),
+        (
+            "<p>1 &lt; 2 &amp;amp; &#x1F511;&nbsp;&copy=3 &#0; &unknown;</p>",
+            "1 < 2 &amp; 🔑 &copy=3 \ufffd &unknown;",
+        ),
+        ("<b>" + "&#" + "9" * 5000 + ";</b>", "&#" + "9" * 5000 + ";"),
+        ("<b>a</b><!-- <p>no</p> --><SCRIPT>if (1<2) no()</script >b<style>no", "ab"),
+        ("<head><meta charset=utf-8><body>a<section class=x>b</section><o:p>c</o:p>", "abc"),
+        ("<a href=https://example.com/?a=1&amp;b=2>lihat</a>", "lihat (https://example.com/?a=1&b=2)"),
+        ("<a class='x' HREF='https://example.com'>https://example.com</a>", "https://example.com"),
+        ("<b>Halo</b> <a", "Halo <a"),
+    ],
+)
+def test_the_text_of_a_page_is_what_a_person_reads_of_it(page, text):
+    assert parts(written(page))[0][2] == f"{text}\n"
+
+
+MARKS = (
+    "<b>",
+    "<b ",
+    "<",
+    "</",
+    "<!",
+    "<!--",
+    "<![",
+    "<![CDATA[",
+    "<?",
+    "</scr",
+    "<script>",
+    "<style",
+    "<a href='",
+)
+LETTERS = ("&", "&#", "&#x", "9", "x", " ", "\n", "-", ">", "]", "=", '"', "/", "\ud800", "\0", "\f", "é")
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.sampled_from(MARKS + LETTERS), max_size=20).map("".join))
+def test_no_text_is_too_odd_to_be_sent(text):
+    assert len(parts(written(f"<b>Halo</b>{text}"))) == 2
+
+
+@pytest.mark.parametrize(
+    "piece", [*MARKS, "<b <b ", "&#", "/", "x", "</a ", "<!doctype ", "<br>", "<a href='x'>"]
+)
+def test_how_long_it_takes_grows_no_faster_than_the_text(piece):
+    text = "<b>" + piece * (200_000 // len(piece)) + "<b "
+    began_s = time.thread_time()
+    made(Written(subject="", text=text))
+    assert time.thread_time() - began_s < 0.5
 
 
 @pytest.mark.parametrize("text", ["a < b > c", "use <name> and <123456>", "budi <budi@example.org>", "1<2"])
@@ -209,6 +266,20 @@ def test_a_message_without_a_header_gets_one():
 def test_what_no_server_takes_is_refused(content):
     with pytest.raises(MailRefused):
         relayed(content)
+
+
+@pytest.mark.parametrize("length", [2, 76])
+def test_an_applications_message_is_in_memory_a_few_times_and_not_once_for_each_line(length):
+    line = b"a" * length + b"\r\n"
+    content = b"Subject: x\r\n\r\n" + line * (1024 * 1024 // len(line))
+    tracemalloc.start()
+    try:
+        sent = relayed(content)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert sent.endswith(line * 100)
+    assert most < 6 * len(content)
 
 
 @settings(max_examples=60, deadline=None)

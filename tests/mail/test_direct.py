@@ -32,6 +32,9 @@ RECORDS = {
     ("unclear.example.com", "MX"): ["10 broken.example.com."],
     "broken.example.com": dns.rcode.SERVFAIL,
     "silent.example.com": None,
+    ("slow.example.com", "MX"): [f"{number} slow-{number}.example.com." for number in range(60)],
+    **{f"slow-{number}.example.com": None for number in range(60)},
+    ("huge.example.com", "MX"): [f"{number} none-{number}.example.com." for number in range(60)],
     ("twice.example.com", "MX"): ["10 second.example.com.", "20 implicit.example.com."],
     ("many.example.com", "A"): [f"127.0.1.{number}" for number in range(1, 20)],
     ("alias.example.com", "CNAME"): ["example.com."],
@@ -182,6 +185,15 @@ def test_the_wait_ends_in_time(send, server):
     server.go_on()
 
 
+def test_no_name_is_looked_up_when_the_time_is_over_and_never_more_than_a_few(send, names):
+    with pytest.raises(SendFailed, match="cannot be looked up now"):
+        send("x@slow.example.com", within_s=0.3)
+    assert {name for name, _ in names.asked if name.startswith("slow-")} == {"slow-0.example.com"}
+    with pytest.raises(MailRefused, match="have no address"):
+        send("x@huge.example.com")
+    assert len({name for name, _ in names.asked if name.startswith("none-")}) == 8
+
+
 def test_encryption_is_used_where_it_is_offered_and_done_without_where_it_fails(names):
     with MailServer(STARTTLS, wants_login=False) as server:
         send = Sender(names, server)
@@ -205,7 +217,8 @@ def test_whoever_owns_a_domain_cannot_make_the_device_talk_to_its_own_network(na
 PUBLIC = ("8.8.8.8", "2001:4860:4860::8888", "64:ff9b::808:808")
 NEAR = (
     "127.0.0.1 10.1.2.3 172.16.0.1 192.168.0.11 169.254.1.1 100.64.0.1 0.0.0.0 224.0.0.1 255.255.255.255 240.0.0.1 "
-    "::1 :: fe80::1 fd00::1 ff02::1 ::ffff:192.168.0.11 2002:c0a8:b::1 64:ff9b::c0a8:b 192.0.2.1 2001:db8::1"
+    "::1 :: fe80::1 fd00::1 ff02::1 ::ffff:192.168.0.11 2002:c0a8:b::1 64:ff9b::c0a8:b 192.0.2.1 2001:db8::1 "
+    "fec0::1 192.88.99.1"
 )
 
 

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import threading
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 
@@ -100,6 +101,8 @@ def test_it_listens_as_set_and_tells_what_it_took(under, on):
         "connections": 0,
         "accepted": 0,
         "refused": 0,
+        "delivery": "accounts",
+        "requires_tls": True,
     }
     with under.client(on) as client:
         assert client.sendmail("a@example.com", ["x@example.com"], MESSAGE) == {}
@@ -155,6 +158,31 @@ def test_without_a_certificate_it_says_so_and_does_not_listen_without_one(under,
     assert shown["problem"].startswith("there is no certificate: ")
 
 
+@pytest.mark.parametrize("change", [{"blocked": True}, {"active": False}, None])
+def test_a_user_who_is_switched_off_sends_no_more_over_an_open_connection(under, on, change):
+    with under.client(on) as client:
+        client.sendmail("a@example.com", ["x@example.com"], MESSAGE)
+        if change is None:
+            under.store.remove(ApiUser, USER)
+        else:
+            under.store.put(ApiUser, USER, change)
+        with pytest.raises((smtplib.SMTPDataError, smtplib.SMTPServerDisconnected), match="log in again"):
+            client.sendmail("a@example.com", ["x@example.com"], MESSAGE)
+        assert under.service.show()["accepted"] == 1
+
+
+def test_a_certificate_that_cannot_be_read_is_a_problem_that_passes(under, free_port):
+    under.put_certificate()
+    files = under.certificates.files
+    under.certificates.files = lambda: replace(files(), key=under.certificate / "gone")
+    under.set(active=True, server_address="127.0.0.1", server_port=free_port())
+    under.service.start()
+    assert under.service.show()["problem"].startswith("the certificate cannot be used: ")
+    under.certificates.files = files
+    under.service.changed()
+    wait_until(lambda: under.service.show()["listening"])
+
+
 def test_another_certificate_is_shown_to_the_next_client(under, on):
     def shown() -> bytes | None:
         with suppress(OSError), smtplib.SMTP("127.0.0.1", on, timeout=20) as client:
@@ -198,6 +226,15 @@ def test_its_port_is_open_in_the_firewall_while_it_is_active_and_none_of_another
         store.update(SubmissionSettings, {"server_port": store.get(VendorApiSettings).http_port})
     store.update(SubmissionSettings, {"server_address": "127.0.0.1"})
     assert firewall_plan.services_in(store).smtp_ports == ()
+
+
+@pytest.mark.parametrize("address", ["dead", "1.2", "192.168.1", ":::"])
+def test_where_it_listens_is_an_address(tmp_path, address):
+    store = SettingsStore(tmp_path, SECTIONS, None)
+    with pytest.raises(SettingsError, match="must be an IP address"):
+        store.update(SubmissionSettings, {"server_address": address})
+    for good in ("::", "::1", "192.168.1.1"):
+        store.update(SubmissionSettings, {"server_address": good})
 
 
 def is_open(port: int) -> bool:

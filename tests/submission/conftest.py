@@ -52,8 +52,9 @@ class Onward:
 class Client(smtplib.SMTP):
     """Says what a test wants, by TLS that checks the server."""
 
-    def __init__(self, port: int) -> None:
-        super().__init__("127.0.0.1", port, local_hostname="[127.0.0.1]", timeout=20)
+    def __init__(self, port: int, source: str) -> None:
+        place = (source, 0) if source else None
+        super().__init__("127.0.0.1", port, local_hostname="[127.0.0.1]", timeout=20, source_address=place)
 
     def encrypt(self) -> "Client":
         self.starttls(context=ssl.create_default_context(cadata=certificates().ca.pem))
@@ -101,11 +102,16 @@ def pair(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def accounts(tmp_path: Path, clock) -> ApiAccounts:
+def users(tmp_path: Path) -> SettingsStore:
     store = SettingsStore(tmp_path / "users", (ApiUser,), None)
     store.put(ApiUser, USER, {"password": _HASH})
     store.put(ApiUser, "gone", {"password": _HASH, "active": False})
-    return ApiAccounts(store, clock)
+    return store
+
+
+@pytest.fixture
+def accounts(users, clock) -> ApiAccounts:
+    return ApiAccounts(users, clock)
 
 
 @pytest.fixture
@@ -114,7 +120,7 @@ def onward() -> Onward:
 
 
 @pytest.fixture
-def serve(pair, accounts, onward, clock) -> Iterator[Callable[..., SubmissionServer]]:
+def serve(pair, users, accounts, onward, clock) -> Iterator[Callable[..., SubmissionServer]]:
     """Start servers; all are stopped at the end of the test."""
     running: list[SubmissionServer] = []
 
@@ -126,7 +132,14 @@ def serve(pair, accounts, onward, clock) -> Iterator[Callable[..., SubmissionSer
             "max_message_bytes": 1024 * 1024,
             "messages_per_minute": 100,
         }
-        desk = Desk(Terms(**usual | terms), log_in=log_in, relay=onward, clock=clock, tally=tally or Tally())
+        desk = Desk(
+            Terms(**usual | terms),
+            log_in=log_in,
+            stored_hash=lambda user: getattr(users.items(ApiUser).get(user), "password", ""),
+            relay=onward,
+            clock=clock,
+            tally=tally or Tally(),
+        )
         tls = server_context(CertificateFiles(pair / "tls.crt", pair / "tls.key", ""))
         server = SubmissionServer("127.0.0.1", 0, desk, tls)
         server.start()
@@ -144,8 +157,8 @@ def client(serve) -> Iterator[Callable[..., Client]]:
     """Connect clients; all hang up at the end of the test."""
     clients: list[Client] = []
 
-    def connect(server: SubmissionServer | None = None) -> Client:
-        one = Client((server or serve()).port)
+    def connect(server: SubmissionServer | None = None, source: str = "") -> Client:
+        one = Client((server or serve()).port, source)
         clients.append(one)
         return one
 

@@ -1,5 +1,7 @@
 """A real client against the real server; only what is behind it, the accounts, is the test's."""
 
+import asyncio
+import errno
 import logging
 import smtplib
 import socket
@@ -12,6 +14,8 @@ from base64 import b64encode
 import pytest
 
 from otppi.contracts.mail import MailRefused
+from otppi.gateway.accounts import ApiUser
+from otppi.lib.passwords import hash_password
 from otppi.model.errors import (
     BadRequest,
     Busy,
@@ -21,7 +25,9 @@ from otppi.model.errors import (
     QuotaUsedUp,
     SendFailed,
 )
-from otppi.submission.terms import Tally
+from otppi.submission.desk import Desk
+from otppi.submission.terms import Tally, Terms
+from otppi.wsgi.server import PortUnavailable
 from tests.broker_servers.certificates import certificates
 from tests.gateway_under_test import GatewayUnderTest
 from tests.submission.conftest import PASSWORD, USER
@@ -117,6 +123,41 @@ def test_an_address_that_guesses_is_told_to_wait_and_a_known_user_comes_in_all_t
     (reply,) = one.say("AUTH PLAIN AG5vYm9keQB4eHh4eHh4eA==")
     assert reply.startswith("454 4.7.0 too many requests for this address, try again in ")
     client(server).logged_in()
+
+
+def test_a_line_that_is_too_long_is_a_wrong_login_and_not_in_the_log(client, caplog):
+    one = client().encrypt()
+    one.ehlo()
+    for _ in range(3):
+        assert one.docmd("AUTH LOGIN")[0] == 334
+        assert one.docmd("A" * 4000) == (500, b"5.5.6 the line is too long")
+    assert one.reply() == "421 4.7.0 too many wrong logins"
+    assert one.is_hung_up()
+    assert caplog.records == []
+
+
+def test_who_got_another_password_meanwhile_has_to_log_in_again(serve, client, users, accounts, onward):
+    one = client(serve()).logged_in()
+    assert one.content(MESSAGE + b".\r\n").startswith("250 ")
+    users.put(ApiUser, USER, {"password": hash_password("another password")})
+    one.mail("a@example.com")
+    one.rcpt("x@example.com")
+    over = "421 4.7.0 the account was switched off or has another password, log in again"
+    assert one.say("DATA") == [over]
+    assert one.is_hung_up()
+    assert len(onward.taken) == 1
+
+
+def test_a_password_that_was_changed_while_it_was_looked_at_lets_nobody_in(serve, client, users, accounts):
+    def log_in(user, clear, address):
+        accounts.check(user, clear, address)
+        if users.items(ApiUser)[user].password == old:
+            users.put(ApiUser, user, {"password": hash_password("another password")})
+
+    old = users.items(ApiUser)[USER].password
+    one = client(serve(log_in=log_in)).encrypt()
+    with pytest.raises(smtplib.SMTPAuthenticationError):
+        one.login(USER, PASSWORD)
 
 
 def test_a_slow_look_at_a_password_keeps_nobody_waiting(serve, client):
@@ -298,6 +339,49 @@ def test_twenty_clients_at_once_are_served_and_one_more_of_the_same_address_is_n
         client(server)
     onward.may_answer.set()
     assert {one.reply()[:3] for one in clients} == {"250"}
+
+
+def test_strangers_do_not_keep_others_out(serve, client):
+    server = serve()
+    known = client(server, "127.0.0.2").logged_in()
+    strangers = [client(server, f"127.0.0.{3 + number % 3}") for number in range(59)]
+    one = client(server).logged_in()
+    assert strangers[0].reply() == "421 4.3.2 too many connections, try again in a moment"
+    assert strangers[0].is_hung_up()
+    assert server.connections == 60
+    for who in (known, one):
+        assert who.content(MESSAGE + b".\r\n").startswith("250 ")
+    assert strangers[1].noop()[0] == 250
+
+
+class _Caller:
+    is_stranger = True
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+
+
+def test_who_has_a_network_of_ipv6_is_counted_as_one_caller(accounts, clock):
+    terms = Terms(name="x", software="x", requires_tls=True, max_message_bytes=1024, messages_per_minute=1)
+    desk = Desk(
+        terms, log_in=accounts.check, stored_hash=str, relay=lambda *_: None, clock=clock, tally=Tally()
+    )
+    callers = [_Caller(f"2001:db8::{number:x}") for number in range(1, 22)]
+    for one in (*callers, other := _Caller("2001:db8:0:1::1"), four := _Caller("192.0.2.1")):
+        desk.came(one)
+    assert not desk.has_room_for(callers[-1])
+    assert desk.has_room_for(other)
+    assert desk.has_room_for(four)
+
+
+def test_a_server_that_cannot_begin_says_so_and_gives_the_port_back(pair, serve, monkeypatch):
+    def full() -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(asyncio.events, "new_event_loop", full)
+        with pytest.raises(PortUnavailable, match="Too many open files"):
+            serve()
 
 
 def test_a_client_that_breaks_off_in_the_content_leaves_nothing(serve, client, onward):

@@ -1,6 +1,7 @@
 """The pages of e-mail accounts, of a test of one, of an e-mail by hand, and of the local SMTP server."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -222,6 +223,21 @@ def test_the_local_server_is_set_up_and_tells_programs_what_to_enter(pages, owne
     seen = viewer.get("/smtp")
     assert "listening" in seen.visible
     assert "smtp.server_port" not in seen.text
+    assert "Many of them refuse mail from a small device" in seen.visible
+    assert "They may go unencrypted, and no certificate is checked." in seen.visible
+    assert "No e-mail account is switched on" not in seen.visible
+    assert owner.post("/smtp", {**wanted, "smtp.require_tls": ""}).status == 303
+    for who in (owner, viewer):
+        assert "Encryption STARTTLS (or none)" in who.get("/smtp").visible
+
+
+def test_an_address_of_old_settings_that_is_none_does_not_break_the_page(pages, owner, monkeypatch):
+    old = replace(SubmissionSettings(), server_address="dead")
+    get = pages.gateway.store.get
+    monkeypatch.setattr(
+        pages.gateway.store, "get", lambda section: old if section is SubmissionSettings else get(section)
+    )
+    assert "Server dead Port 25" in owner.get("/smtp").visible
 
 
 @pytest.mark.parametrize(
@@ -236,6 +252,12 @@ def test_the_local_server_is_set_up_and_tells_programs_what_to_enter(pages, owne
         ("the server refuses the receiver: 550 5.1.1 no such user", "check both addresses"),
         ("the server refuses the receiver: 450 4.2.0 greylisted", "check both addresses"),
         ("the server refuses the message: 451 4.3.0 later", "in a few minutes"),
+        ("it does not answer in time", "Check host and port"),
+        (
+            "the server takes no login here; choose another encryption or port, or no authentication",
+            "587 goes with",
+        ),
+        ("all connections of the account are in use", "in a few minutes"),
         ("something new", "Check host, port, encryption"),
     ],
 )

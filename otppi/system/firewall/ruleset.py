@@ -128,9 +128,10 @@ def _limits(family: Family, settings: FirewallSettings, services: Services) -> I
     if ports := (*services.admin_ports, *services.portal_ports):
         rate, burst = settings.admin_connections_per_minute, settings.admin_burst
         yield _too_many(family, "admin", ports, f"{rate}/minute", burst, burst * 60_000 // rate)
-    if ports := services.api_ports:
-        rate, burst = settings.api_connections_per_second, settings.api_burst
-        yield _too_many(family, "api", ports, f"{rate}/second", burst, burst * 1_000 // rate)
+    rate, burst = settings.api_connections_per_second, settings.api_burst
+    for name, ports in (("api", services.api_ports), ("smtp", services.smtp_ports)):
+        if ports:
+            yield _too_many(family, name, ports, f"{rate}/second", burst, burst * 1_000 // rate)
 
 
 def _too_many(

@@ -17,15 +17,14 @@ def show(visit: Visit) -> Response:
 
 def _drawn(visit: Visit, error: OtpPiError | None = None) -> Response:
     server, is_owner = visit.call("smtp.show"), visit.can("settings.set")
-    settings = visit.call("settings.get", path=_SECTION) if is_owner else {}
-    is_direct = settings.get("delivery") == "direct"
+    is_direct = server["delivery"] == "direct"
     return visit.page(
         "smtp.html",
         status=200 if error is None else error.status,
         title=visit.words("Local SMTP server"),
         server=server,
         host=_host(visit, server["address"]),
-        is_encrypted=settings.get("require_tls", True),
+        is_encrypted=server["requires_tls"],
         users=_users(visit) if is_owner else [],
         is_direct=is_direct,
         has_way=is_direct or any(one["active"] for one in visit.call("email_account.list")),
@@ -35,7 +34,11 @@ def _drawn(visit: Visit, error: OtpPiError | None = None) -> Response:
 
 def _host(visit: Visit, address: str) -> str:
     """Return what programs enter as the host: what reached these pages, unless it listens on one address alone."""
-    return visit.host if ipaddress.ip_address(address).is_unspecified else address
+    try:
+        is_every = ipaddress.ip_address(address).is_unspecified
+    except ValueError:  # of settings that are older than their check
+        is_every = False
+    return visit.host if is_every else address
 
 
 def _users(visit: Visit) -> list[str]:

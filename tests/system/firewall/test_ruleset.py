@@ -83,6 +83,15 @@ def test_an_api_on_the_port_of_the_portal_keeps_its_own_limit_and_is_open_to_all
     assert "-A OTPPI-INPUT -p tcp -m tcp --dport 80 ! -i ppp+ -j ACCEPT" in made(services=services)
 
 
+def test_the_smtp_server_has_the_limit_of_the_api_for_itself():
+    limits = [rule for rule in made(services=replace(SERVICES, smtp_ports=(25,))) if "hashlimit" in rule]
+    of_api, of_smtp = limits[-2:]
+    assert "--dports 25 " in of_smtp
+    assert of_smtp.replace("--dports 25 ", "").replace("otppi-smtp", "otppi-api") == re.sub(
+        r"--dports \S+ ", "", of_api
+    )
+
+
 def test_a_device_whose_services_listen_to_itself_alone_opens_nothing_for_them():
     services = Services(admin_ports=(), api_ports=(), access_point=None)
     assert not any("tcp" in rule for rule in made(services=services))
