@@ -28,7 +28,7 @@ _MOST_FROM_ADDRESS = 20
 # Each holds a thread and its content. More would only wait for the few connections of the accounts.
 _MOST_IN_HAND = 20
 _FEWEST_IN_HAND = 2
-# What the messages in hand may have together. On its way a message is in memory up to five times for a moment, and a
+# What the messages in hand may have together. On its way a message is in memory up to four times for a moment, and a
 # Pi 3 has 1 GB.
 _MEMORY_BYTES = 32 * 1024 * 1024
 

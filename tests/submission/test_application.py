@@ -73,12 +73,12 @@ def test_what_cannot_be_handed_on_now_stays_with_the_application_and_arrives_onc
 
 def test_what_is_refused_for_good_comes_back_to_its_sender(device, server, exim):
     add_account(device, server)
-    server.on("RCPT", "550 5.1.1 no such person")
+    server.on("RCPT", "550 5.1.1 no such user")
     exim.send(SENDER, RECEIVER, MESSAGE)
     assert exim.kept == 0
     (bounce,) = server.messages
     assert bounce.receivers == (SENDER,)
-    assert b"550 5.1.1 no such person" in bounce.content
+    assert b"550 5.1.1 no such user" in bounce.content
 
 
 def test_two_receivers_each_get_it_in_a_turn_of_their_own(device, server, exim):
