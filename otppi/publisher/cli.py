@@ -31,6 +31,12 @@ _config = click.option(
     show_envvar=True,
     help="The ini file: how to reach the gateway.",
 )
+_fallback = click.option(
+    "--fallback",
+    multiple=True,
+    metavar="RECEIVER",
+    help="Number or address that it goes to if it does not get through; may be given several times.",
+)
 _wait = click.option("--wait", is_flag=True, help="Over a broker, wait for the answer of the gateway.")
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 _life = click.option(
@@ -73,6 +79,7 @@ def _speaks_plainly(command: Callable[..., None]) -> Callable[..., None]:
 @_params
 @_subject
 @_id
+@_fallback
 @_wait
 @_as_json
 @_speaks_plainly
@@ -84,6 +91,7 @@ def create(
     params: tuple[str, ...],
     subject: str,
     message_id: str,
+    fallback: tuple[str, ...],
     wait: bool,
     as_json: bool,
 ) -> None:
@@ -94,7 +102,15 @@ def create(
     _check(params)
     text = _text("Text, with %s where the code goes")
     answer = _publisher(config).create_otp(
-        receiver, reference, life_s, text, params, subject, message_id, wait_for_answer=wait or None
+        receiver,
+        reference,
+        life_s,
+        text,
+        params,
+        subject,
+        message_id,
+        wait_for_answer=wait or None,
+        fallback=fallback,
     )
     _show(answer, as_json, "sent")
 
@@ -117,13 +133,27 @@ def verify(config: Path, receiver: str, reference: str, params: tuple[str, ...],
 @click.argument("receiver")
 @_life
 @_id
+@_fallback
 @_wait
 @_as_json
 @_speaks_plainly
-def sms(config: Path, receiver: str, life_s: int, message_id: str, wait: bool, as_json: bool) -> None:
+def sms(
+    config: Path,
+    receiver: str,
+    life_s: int,
+    message_id: str,
+    fallback: tuple[str, ...],
+    wait: bool,
+    as_json: bool,
+) -> None:
     """Send a text message; the text comes from standard input or is asked for."""
     answer = _publisher(config).send_sms(
-        receiver, _text("Text"), lifetime_s=life_s, id=message_id, wait_for_answer=wait or None
+        receiver,
+        _text("Text"),
+        lifetime_s=life_s,
+        id=message_id,
+        wait_for_answer=wait or None,
+        fallback=fallback,
     )
     _show(answer, as_json, "sent")
 
@@ -134,15 +164,29 @@ def sms(config: Path, receiver: str, life_s: int, message_id: str, wait: bool, a
 @_subject
 @_life
 @_id
+@_fallback
 @_wait
 @_as_json
 @_speaks_plainly
 def email(
-    config: Path, receiver: str, subject: str, life_s: int, message_id: str, wait: bool, as_json: bool
+    config: Path,
+    receiver: str,
+    subject: str,
+    life_s: int,
+    message_id: str,
+    fallback: tuple[str, ...],
+    wait: bool,
+    as_json: bool,
 ) -> None:
     """Send an e-mail; the text comes from standard input or is asked for."""
     answer = _publisher(config).send_email(
-        receiver, subject, _text("Text"), lifetime_s=life_s, id=message_id, wait_for_answer=wait or None
+        receiver,
+        subject,
+        _text("Text"),
+        lifetime_s=life_s,
+        id=message_id,
+        wait_for_answer=wait or None,
+        fallback=fallback,
     )
     _show(answer, as_json, "sent")
 
@@ -153,11 +197,19 @@ def email(
 @_subject
 @_life
 @_id
+@_fallback
 @_wait
 @_as_json
 @_speaks_plainly
 def message(
-    config: Path, receiver: str, subject: str, life_s: int, message_id: str, wait: bool, as_json: bool
+    config: Path,
+    receiver: str,
+    subject: str,
+    life_s: int,
+    message_id: str,
+    fallback: tuple[str, ...],
+    wait: bool,
+    as_json: bool,
 ) -> None:
     """Send a text message, or an e-mail if RECEIVER is an address; the text as with sms."""
     answer = _publisher(config).send_message(
@@ -167,6 +219,7 @@ def message(
         lifetime_s=life_s,
         id=message_id,
         wait_for_answer=wait or None,
+        fallback=fallback,
     )
     _show(answer, as_json, "sent")
 

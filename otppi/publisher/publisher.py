@@ -20,6 +20,7 @@ from otppi.publisher.transport import Transport
 A = TypeVar("A", bound=Answer)
 
 _LIFE_S = 300
+_AFTER_S = 30.0
 
 
 class Publisher:
@@ -57,6 +58,8 @@ class Publisher:
         id: str = "",
         *,
         wait_for_answer: bool | None = None,
+        fallback: Sequence[str] = (),
+        after_s: float = _AFTER_S,
     ) -> Answer:
         """Make a code and send it.
 
@@ -69,14 +72,23 @@ class Publisher:
             subject: Of an e-mail.
             id: The caller's name for the message; one is made if it is empty.
             wait_for_answer: Over a broker, whether to wait for the outcome.
+            fallback: Numbers or addresses that it goes to, in this order, if it does not get through to the receiver;
+                the code is verified with the receiver all the same.
+            after_s: How long it may wait to be taken for one of them before the next is tried.
         """
         fields = {"id": _id(id), "reference": reference.strip(), "receiver": receiver.strip()}
         if self._codes is not None:
             return self._create_own(
-                self._codes, fields, lifetime_s, message_format, _four(params), subject, wait_for_answer
+                self._codes,
+                fields,
+                lifetime_s,
+                message_format,
+                _four(params),
+                {"subject": subject, **_next(fallback, after_s)},
+                wait_for_answer,
             )
         data = _lasting(lifetime_s, **fields, message=message_format, subject=subject, **_named(params))
-        return self._ask(Answer, "request-otp", data, wait_for_answer)
+        return self._ask(Answer, "request-otp", data | _next(fallback, after_s), wait_for_answer)
 
     def verify_otp(self, receiver: str, otp: str, reference: str, params: Sequence[str] = ()) -> Answer:
         """Check the code that a person typed; a right one is used up. Over a broker this waits for the answer."""
@@ -97,12 +109,17 @@ class Publisher:
         message: str,
         *,
         lifetime_s: int = _LIFE_S,
+        fallback: Sequence[str] = (),
+        after_s: float = _AFTER_S,
         id: str = "",
         wait_for_answer: bool | None = None,
     ) -> Answer:
-        """Send a text message; the same id, receiver and text again is a repeat, which is not sent again."""
+        """Send a text message; the same id, receiver and text again is a repeat, which is not sent again.
+
+        `fallback` names numbers or addresses that it goes to if it does not get through, as in `create_otp`.
+        """
         data = _lasting(lifetime_s, id=_id(id), receiver=receiver, message=message)
-        return self._ask(Answer, "send-sms", data, wait_for_answer)
+        return self._ask(Answer, "send-sms", data | _next(fallback, after_s), wait_for_answer)
 
     def send_email(
         self,
@@ -111,12 +128,14 @@ class Publisher:
         message: str,
         *,
         lifetime_s: int = _LIFE_S,
+        fallback: Sequence[str] = (),
+        after_s: float = _AFTER_S,
         id: str = "",
         wait_for_answer: bool | None = None,
     ) -> Answer:
         """Send an e-mail; repeats are recognised as with `send_sms`."""
         data = _lasting(lifetime_s, id=_id(id), receiver=receiver, message=message, subject=subject)
-        return self._ask(Answer, "send-email", data, wait_for_answer)
+        return self._ask(Answer, "send-email", data | _next(fallback, after_s), wait_for_answer)
 
     def send_message(
         self,
@@ -125,12 +144,14 @@ class Publisher:
         *,
         subject: str = "",
         lifetime_s: int = _LIFE_S,
+        fallback: Sequence[str] = (),
+        after_s: float = _AFTER_S,
         id: str = "",
         wait_for_answer: bool | None = None,
     ) -> Answer:
         """Send a text message, or an e-mail if the receiver is an address; repeats as with `send_sms`."""
         data = _lasting(lifetime_s, id=_id(id), receiver=receiver, message=message, subject=subject)
-        return self._ask(Answer, "send-message", data, wait_for_answer)
+        return self._ask(Answer, "send-message", data | _next(fallback, after_s), wait_for_answer)
 
     def block(self, receiver: str, *, wait_for_answer: bool | None = None) -> Answer:
         """Block a number: no modem sends to it any more."""
@@ -156,7 +177,7 @@ class Publisher:
         lifetime_s: int,
         message_format: str,
         params: Params,
-        subject: str,
+        more: Mapping[str, Any],
         wait_for_answer: bool | None,
     ) -> Answer:
         reference = fields["reference"]
@@ -172,10 +193,9 @@ class Publisher:
             id=fields["id"],
             receiver=fields["receiver"],
             message=fill(message_format, issued.code),
-            subject=subject,
         )
         try:
-            answer = self._ask(Answer, "send-message", data, wait_for_answer)
+            answer = self._ask(Answer, "send-message", {**data, **more}, wait_for_answer)
         except PublisherError as error:
             if not error.is_unknown:
                 _forget(codes, reference, issued)
@@ -211,6 +231,12 @@ def _dated(**fields: str) -> dict[str, Any]:
 def _lasting(lifetime_s: int, **fields: str) -> dict[str, Any]:
     data = _dated(**fields)
     return {**data, "expiration": data["date_time"] + lifetime_s}
+
+
+def _next(fallback: Sequence[str], after_s: float) -> dict[str, Any]:
+    if not fallback:
+        return {}
+    return {"fallback": [{"receiver": one, "after_s": after_s} for one in fallback]}
 
 
 def _four(params: Sequence[str]) -> Params:

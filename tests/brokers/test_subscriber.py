@@ -10,8 +10,12 @@ from otppi.brokers.errors import BrokerError, Trouble
 from otppi.brokers.link import Kind, Message
 from otppi.brokers.settings import AmqpSettings
 from otppi.brokers.subscriber import Subscriber
+from otppi.mail.settings import PLAIN, EmailAccountSettings
 from otppi.sim.faults import Faults
 from tests.gateway_under_test import Sim
+from tests.mail_server import PASSWORD as MAIL_PASSWORD
+from tests.mail_server import USER as MAIL_USER
+from tests.mail_server import MailServer
 
 
 class MemoryBroker:
@@ -221,3 +225,38 @@ def test_ending_does_not_wait_for_what_the_broker_keeps(subscribe):
     assert time.monotonic() - began_s < 5.0
     assert broker.settled == []
     assert one.died() == ()
+
+
+def test_an_email_waits_at_the_broker_while_its_server_is_away_and_arrives_once(one, subscribe):
+    server = MailServer(PLAIN)
+    one.gateway.store.put(
+        EmailAccountSettings,
+        "office",
+        {
+            "name": "office",
+            "host": "127.0.0.1",
+            "port": server.port,
+            "security": PLAIN,
+            "allow_insecure": True,
+            "sender_address": MAIL_USER,
+            "password": MAIL_PASSWORD,
+        },
+    )
+    one.wait_until(one.gateway.mail.accounts)
+    broker = MemoryBroker()
+    subscribe(broker)
+    broker.put(
+        {
+            "command": "send-email",
+            "callback_topic": "answers",
+            "data": {"receiver": "person@example.com", "subject": "s", "message": "halo"},
+        }
+    )
+    until(lambda: not one.gateway.mail.accounts()[0].is_ready)
+    with server:
+        until(lambda: broker.settled)
+    assert broker.dead == []
+    assert len(server.messages) == 1
+    until(lambda: broker.answers)
+    ((topic, answer),) = broker.answers
+    assert (topic, answer["response_code"], answer["data"]["channel"]) == ("answers", "0000", "email")

@@ -585,14 +585,12 @@ def test_a_port_that_begins_without_tls_says_so(rig):
 )
 def test_what_is_no_mail_server_is_found_out(rig, greeting, reason):
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        rig.server().port = port = listener.getsockname()[1]
-        rig.servers.clear()
         rig.accounts.apply(
             {
                 "a1": EmailAccountSettings(
                     name="main",
                     host="127.0.0.1",
-                    port=port,
+                    port=listener.getsockname()[1],
                     security=PLAIN,
                     allow_insecure=True,
                     auth=False,

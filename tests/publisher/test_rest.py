@@ -312,3 +312,12 @@ def test_the_certificate_of_the_gateway_is_checked(tmp_path):
         plain = replace(server.transport(), url=server.url.replace("https", "http"))
         with pytest.raises((CannotConnect, ConnectionLost)):
             Publisher(plain).send_sms(NUMBER, "Halo")
+
+
+def test_a_code_goes_to_another_receiver_if_it_does_not_get_through(real, transport):
+    publisher = Publisher(transport)
+    answer = publisher.create_otp("person@example.com", "elsewhere", fallback=[NUMBER], after_s=5)
+    assert (answer.code, answer.data["channel"], answer.data["fallback"]) == ("0000", "sms", 1)
+    assert publisher.verify_otp("person@example.com", real.code_sent(), "elsewhere").is_success
+    sent = publisher.send_message("person@example.com", "halo", fallback=[NUMBER])
+    assert (sent.code, sent.data["fallback"]) == ("0000", 1)
