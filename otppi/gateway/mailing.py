@@ -127,7 +127,8 @@ class Mailing:
         if not ready:
             raise _all_rest(active)
         turn = next(self._turns) % len(ready)
-        return [*ready[turn:], *ready[:turn]]
+        # One whose connections are all in use is no worse, but slower.
+        return sorted([*ready[turn:], *ready[:turn]], key=lambda one: one.is_busy)
 
     def _refuse_if_all_rest(self) -> None:
         active = [one for one in self._sender.accounts() if one.state is not MailState.OFF]
