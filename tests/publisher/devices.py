@@ -223,6 +223,8 @@ class WsHub:
         try:
             for message in connection:
                 with self._lock:
+                    # Who has just had its handshake may not be among them yet.
+                    self._lock.wait_for(lambda: len(self._clients[topic]) > 1, 0.5)
                     others = self._clients[topic] - {connection}
                 for one in others:
                     one.send(message)
