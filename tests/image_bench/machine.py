@@ -45,7 +45,10 @@ class Board:
     ram_mib: int = 1024
     has_radio: bool = True
     forwarded: Sequence[int] = (22, 25, 80, 443, 8888, 8899, 9000)  # TCP ports of its Ethernet side
-    outside: Sequence[int] = (1883, 2525)  # TCP ports that the guest finds at OUTSIDE; see `Machine.serve_outside`
+    outside: Sequence[int] = (
+        1883,
+        2525,
+    )  # TCP ports that the guest finds at OUTSIDE; see `Machine.serve_outside`
     words: Sequence[str] = ()  # further words for the kernel
     mac: str = "52:54:00:12:34:56"
     has_worn_card: bool = False  # it takes no writes any more

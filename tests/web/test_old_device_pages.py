@@ -8,7 +8,15 @@ from otppi.modems.settings import ModemSettings
 from tests.services.test_old_device import XSS, folder, tarred, zipped
 from tests.web.admin_client import AdminClient, Page
 
-SECRETS = ("47114711", "wifi-geheim", "shop-password", "ann-password", "geheim-jks", "geheim-mail", "geheim-ddns")
+SECRETS = (
+    "47114711",
+    "wifi-geheim",
+    "shop-password",
+    "ann-password",
+    "geheim-jks",
+    "geheim-mail",
+    "geheim-ddns",
+)
 PATH = "/backup/old-device"
 
 
